@@ -1,0 +1,1 @@
+"""Commands; where the parts are put together."""

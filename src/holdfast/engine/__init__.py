@@ -1,0 +1,1 @@
+"""The shell that acts: supervisor, lanes, trading loop, liquidator, shutdown."""

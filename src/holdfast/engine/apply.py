@@ -1,0 +1,428 @@
+"""What each event changes in what the supervisor knows, and which questions it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from holdfast.decisions.breakers import track_equity
+from holdfast.decisions.step import Concern, Read, Want
+from holdfast.domain.account import Fact, Mark, Position, PositionKey
+from holdfast.domain.instrument import Instrument
+from holdfast.domain.intents import (
+    Accepted,
+    Journaled,
+    Outcome,
+    Purpose,
+    Rejected,
+    RejectReason,
+    Unavailable,
+    Unknown,
+)
+from holdfast.domain.orders import Order, Stop
+from holdfast.domain.symbol import Symbol
+from holdfast.engine.account import Account
+from holdfast.engine.bookkeeper import Bookkeeper
+from holdfast.engine.events import Answered, Event, FillsRead, ReadDone, Told
+from holdfast.engine.executor import settle
+from holdfast.engine.state import GONE
+from holdfast.exchanges.port import (
+    BalanceNews,
+    ConfigNews,
+    MarginCall,
+    MarkNews,
+    News,
+    OrderNews,
+    PositionNews,
+    StopNews,
+    StreamState,
+)
+
+BENIGN = {
+    RejectReason.NOT_FOUND,
+    RejectReason.NO_CHANGE,
+    RejectReason.NOTHING_TO_REDUCE,
+    RejectReason.STOP_EXISTS,
+}
+SYNC_READS = (Read.CONFIG, Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE, Read.MARKS, Read.CLOCK)
+SYNC_NEEDED = frozenset({Read.CONFIG, Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE})
+REST_PRICE_MS = 2_000
+RULES_MS = 600_000
+"""How often the trading rules are read again though nothing was refused."""
+DOUBTED_BY = {
+    RejectReason.FILTER: Read.RULES,
+    RejectReason.SYMBOL: Read.RULES,
+    RejectReason.NOTIONAL_TOO_SMALL: Read.RULES,
+    RejectReason.POSITION_MODE: Read.CONFIG,
+}
+"""What a refusal says we know wrongly: changed in flight or by hand (G25, G31), so it is read again."""
+TRANSFERS = {"DEPOSIT", "WITHDRAW", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER", "MARGIN_TRANSFER"}
+
+Wants = Iterator[Want]
+
+
+class Applier:
+    """Changes `Account` by events; called by the consumer only (marks excepted: latest wins)."""
+
+    def __init__(self, account: Account, books: Bookkeeper) -> None:
+        self._account = account
+        self._books = books
+        self._missing: set[Read] = set()
+        self._protected: dict[PositionKey, tuple[int, str]] = {}
+        self._stream_marks: dict[Symbol, Mark] = {}
+        self._user_up = False
+        self._market_up = False
+        self.clock_ms = 0
+        self._marks_read_ms = 0
+
+    def begin_sync(self) -> tuple[Read, ...]:
+        """The account has to be read whole again before entries are allowed."""
+        self._missing = set(SYNC_NEEDED)
+        self._account.synced = False
+        return SYNC_READS
+
+    def apply(self, event: Event) -> tuple[Want, ...]:
+        """Change what is known; returns what to ask for because of it."""
+        match event:
+            case Told(news=news, heard_ms=heard):
+                return tuple(self._told(news, heard))
+            case ReadDone():
+                return tuple(self._read(event))
+            case Answered():
+                return tuple(self._answered(event))
+            case FillsRead():
+                self._books.exit_read(event)
+        return ()
+
+    # --- streams -------------------------------------------------------------------------------
+
+    def _told(self, news: News, heard_ms: int) -> Wants:
+        handlers: dict[type, Callable[[Any, int], Wants]] = {
+            OrderNews: self._order,
+            StopNews: self._stop,
+            PositionNews: self._position,
+            BalanceNews: self._wallet,
+            ConfigNews: self._config,
+            MarginCall: self._margin_call,
+            StreamState: self._stream,
+        }
+        return handlers[type(news)](news, heard_ms)
+
+    def _ours(self, exchange_ms: int) -> int:
+        """The exchange's time on our clock."""
+        return exchange_ms - self._account.exchange.clock_offset_ms()
+
+    def _order(self, news: OrderNews, heard_ms: int) -> Wants:
+        state, order, at_ms = self._account.state, news.order, self._ours(news.exchange_ms)
+        state.hear_order(order, at_ms)
+        if news.fill is not None:
+            self._account.counters["fills"] += 1
+            self._account.memory.add_fills((news.fill,))
+        journaled = state.intents.get(order.client_id)
+        if journaled is not None:
+            self._settle(journaled, Accepted(exchange_id=order.order_id, order=order), heard_ms)
+            if news.fill is not None:
+                # Only an execution is a sign of now; a cancel tells of fills long ago.
+                self._heard_from_entry(journaled, order, at_ms)
+        if news.fill is not None or (journaled is not None and order.filled > 0):
+            yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
+
+    def _settle(self, journaled: Journaled, outcome: Outcome, at_ms: int) -> None:
+        """News answered a request that is still open with us."""
+        settled = settle(journaled, outcome, at_ms)
+        self._account.state.answered(settled, outcome)
+        self._account.memory.note_outcome(settled, outcome, at_ms)
+
+    def _heard_from_entry(self, journaled: Journaled, order: Order, at_ms: int) -> None:
+        """A filled entry is a credible sign of a position, before any position row says so (rule 4)."""
+        intent = journaled.intent
+        key = PositionKey(intent.symbol, intent.position_side)
+        if intent.purpose is not Purpose.ENTER or order.filled <= 0:
+            return
+        known = self._account.state.believed_positions().get(key)
+        if known is None or abs(known.quantity) < order.filled:
+            price = order.average_price or (intent.price or self._mark_price(intent.symbol))
+            self._account.state.hear_quantity(key, order.filled * intent.side.sign, price, at_ms)
+
+    def _mark_price(self, symbol: Symbol) -> Any:
+        mark = self._account.state.marks.get(symbol)
+        return mark.price if mark else 0
+
+    def _stop(self, news: StopNews, heard_ms: int) -> Wants:
+        stop = self._local(news.stop)
+        self._account.state.stops_confirmed.add(stop.stop_id)
+        self._account.state.hear_stop(stop, self._ours(news.exchange_ms))
+        journaled = self._account.state.intents.get(stop.client_id)
+        if journaled is not None and journaled.intent.purpose is Purpose.PLACE_STOP:
+            self._settle(journaled, Accepted(exchange_id=stop.stop_id, stop=stop), heard_ms)
+        if stop.status in GONE and self._account.state.is_ours(stop.client_id):
+            # Its request was over when it stood; the journal learns here that it stands no more.
+            self._account.memory.note_stop(stop, heard_ms)
+        if stop.order_id:
+            yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
+
+    def _local(self, stop: Stop) -> Stop:
+        created = self._ours(stop.created_ms) if stop.created_ms else 0
+        return replace(stop, created_ms=created, updated_ms=self._ours(stop.updated_ms))
+
+    def _position(self, news: PositionNews, heard_ms: int) -> Wants:
+        key = PositionKey(news.symbol, news.side)
+        at_ms = self._ours(news.exchange_ms)
+        self._account.state.hear_quantity(key, news.quantity, news.entry_price, at_ms)
+        yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
+
+    def _wallet(self, news: BalanceNews, heard_ms: int) -> Wants:
+        known = self._account.state.balance
+        if news.cause in TRANSFERS and known is not None and known.value.currency == news.currency:
+            self._account.transferred += news.wallet - known.value.wallet
+        yield Want(Read.BALANCE, None, heard_ms)
+
+    def _config(self, news: ConfigNews, heard_ms: int) -> Wants:
+        if news.symbol is not None and news.leverage is not None:
+            self._account.state.hear_leverage(news.symbol, news.leverage, self._ours(news.exchange_ms))
+        yield Want(Read.CONFIG, None, heard_ms, urgent=True)
+
+    def _margin_call(self, news: MarginCall, heard_ms: int) -> Wants:
+        for symbol in news.symbols:
+            text = f"{symbol}: the exchange warns of liquidation"
+            self._account.concern(Concern("MARGIN_CALL", "critical", str(symbol), text))
+        yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
+
+    def _stream(self, news: StreamState, heard_ms: int) -> Wants:
+        """A stream that came up may have missed anything; one that went down leaves us with reads."""
+        account = self._account
+        account.log("stream.changed", {"stream": news.stream, "up": news.up, "cause": news.cause})
+        if news.stream == "market":
+            self._market_up = news.up
+            account.price_source = "ws" if news.up else "rest"
+            account.socket_down_since_ms = None if news.up else (account.socket_down_since_ms or heard_ms)
+        else:
+            self._user_up = news.up
+        if news.up:
+            account.counters["ws_connects"] += 1
+            account.relieved("STREAM_DOWN", news.stream)
+        else:
+            account.counters["ws_disconnects"] += 1
+            text = f"the {news.stream} stream is down ({news.cause}): reading by REST"
+            account.concern(Concern("STREAM_DOWN", "warning", news.stream, text))
+        if news.stream == "user" and news.up:
+            for read in (Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE):
+                yield Want(read, None, heard_ms, urgent=True)
+
+    # --- reads ---------------------------------------------------------------------------------
+
+    def _read(self, event: ReadDone) -> Wants:
+        if event.fact is None:
+            self._read_failed(event)
+            return
+        self._account.relieved("READ_FAILING", event.want.read.value)
+        fact, symbol = event.fact, event.want.symbol
+        takers: dict[Read, Callable[[Fact[Any], Symbol | None], None]] = {
+            Read.POSITIONS: lambda f, _: self._take_positions(f),
+            Read.STOPS: self._take_stops,
+            Read.ORDERS: lambda f, s: self._account.state.read_orders(s, f),
+            Read.BALANCE: lambda f, _: self._take_balance(f),
+            Read.CONFIG: lambda f, _: self._take_config(f),
+            Read.CLOCK: lambda f, _: self._take_clock(f),
+            Read.MARKS: lambda f, _: self._take_marks(f),
+            Read.RULES: lambda f, _: self._take_rules(f),
+        }
+        takers[event.want.read](fact, symbol)
+        if symbol is None and fact.complete:
+            self._progress(event.want.read, fact)
+        yield from ()
+
+    def _take_positions(self, fact: Fact[tuple[Position, ...]]) -> None:
+        local = tuple(replace(p, updated_ms=self._ours(p.updated_ms)) for p in fact.value)
+        self._account.state.read_positions(replace(fact, value=local))
+
+    def _take_stops(self, fact: Fact[tuple[Stop, ...]], symbol: Symbol | None) -> None:
+        local = replace(fact, value=tuple(self._local(stop) for stop in fact.value))
+        self._account.state.read_stops(symbol, local)
+
+    def _progress(self, read: Read, fact: Fact[Any]) -> None:
+        account = self._account
+        self._missing.discard(read)
+        if not self._missing and not account.synced:
+            account.synced = True
+            account.memory.audit("SYNCED", "", {"positions": len(account.state.believed_positions())})
+        if not self._missing:
+            account.last_sync_ms = fact.answered_ms
+
+    def _take_balance(self, fact: Fact[Any]) -> None:
+        account = self._account
+        account.state.balance = fact
+        account.equity = track_equity(
+            account.equity, fact.value.equity, transferred=account.transferred, now_ms=fact.asked_ms
+        )
+        account.transferred -= account.transferred
+        account.memory.equity(fact.value, fact.answered_ms, "cycle")
+
+    def _take_config(self, fact: Fact[Any]) -> None:
+        self._account.state.config = fact
+        if fact.value.position_mode is self._account.settings.position_mode:
+            self._account.relieved("ACCOUNT_DRIFT", "position_mode")
+
+    def _take_clock(self, fact: Fact[Any]) -> None:
+        self.clock_ms = fact.answered_ms
+        self._account.clock_uncertainty_ms = (fact.answered_ms - fact.asked_ms) // 2
+
+    def _take_rules(self, fact: Fact[Any]) -> None:
+        """Ticks and minimums may change in flight, symbols may halt or be delisted (G31)."""
+        account, state = self._account, self._account.state
+        state.instruments = {s: self._rules(s, old) for s, old in state.instruments.items()}
+        state.other_instruments = {s: self._rules(s, old) for s, old in state.other_instruments.items()}
+        state.rules_read_ms = fact.asked_ms
+        shut = [s for s, rules in state.instruments.items() if not rules.tradable]
+        for symbol in shut:
+            text = f"{symbol}: the exchange does not let it be traded now: no entries"
+            account.concern(Concern("NOT_TRADABLE", "warning", str(symbol), text))
+        account.alerts.keep("NOT_TRADABLE", [str(symbol) for symbol in shut])
+
+    def _rules(self, symbol: Symbol, old: Instrument) -> Instrument:
+        """As the exchange says now; what it no longer lists cannot be traded."""
+        return self._account.exchange.instrument(symbol) or replace(old, tradable=False)
+
+    def _take_marks(self, fact: Fact[Any]) -> None:
+        """Prices by REST: used while the stream is down, and held against its last word (R1.4)."""
+        account = self._account
+        self._marks_read_ms = fact.asked_ms
+        for symbol, mark in fact.value.items():
+            last = self._stream_marks.get(symbol)
+            if not self._market_up and last is not None and last.price > 0:
+                account.drift_sum += abs(mark.price - last.price) / last.price
+                account.drift_count += 1
+            known = account.state.marks.get(symbol)
+            if known is None or mark.exchange_ms >= known.exchange_ms:
+                account.state.marks[symbol] = mark
+
+    def _read_failed(self, event: ReadDone) -> None:
+        account, failure = self._account, event.failure
+        account.counters["read_failures"] += 1
+        account.log("read.failed", {"read": event.want.read.value, "failure": str(failure)})
+        self._limited(failure)
+        if isinstance(failure, Rejected):
+            text = f"reading {event.want.read}: the exchange refuses: {failure.code} {failure.message}"
+            severity = "critical" if failure.reason is RejectReason.PERMISSION else "warning"
+            account.concern(Concern("READ_FAILING", severity, event.want.read.value, text))
+
+    def _limited(self, failure: object) -> None:
+        if isinstance(failure, Unavailable) and (failure.retry_after_ms or failure.banned):
+            account = self._account
+            until = account.clock.now_ms() + failure.retry_after_ms
+            account.rate_limited_until_ms = max(account.rate_limited_until_ms, until)
+            id_ = "BANNED" if failure.banned else "RATE_LIMITED"
+            severity = "critical" if failure.banned else "warning"
+            account.concern(Concern(id_, severity, "", failure.cause))
+
+    # --- prices --------------------------------------------------------------------------------
+
+    def mark(self, news: MarkNews, now_ms: int) -> None:
+        self._account.state.marks[news.symbol] = news.mark
+        self._stream_marks[news.symbol] = news.mark
+        self._account.counters["marks"] += 1
+
+    def mark_matters(self, symbol: Symbol) -> bool:
+        """Whether a new price of the symbol may change a decision at once."""
+        return any(key.symbol == symbol for key in self._account.state.naked.since)
+
+    def price_wants(self, now_ms: int) -> Wants:
+        if not self._market_up:
+            yield Want(Read.MARKS, None, self._marks_read_ms + REST_PRICE_MS)
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def _answered(self, event: Answered) -> Wants:
+        account, journaled, outcome = self._account, event.journaled, event.outcome
+        intent = journaled.intent
+        known = account.state.intents.get(journaled.client_id)
+        if known is None:
+            return  # the stream was faster, and conclusive
+        account.state.answered(journaled, outcome)
+        account.operation(_failed(outcome))
+        self._limited(outcome)
+        account.log(
+            "order.answered",
+            {
+                "purpose": intent.purpose.value,
+                "symbol": str(intent.symbol),
+                "client_id": journaled.client_id,
+                "outcome": type(outcome).__name__.lower(),
+                "detail": journaled.detail,
+                "correlation_id": intent.correlation_id,
+            },
+        )
+        if isinstance(outcome, Accepted):
+            yield from self._accepted(journaled, outcome, event.at_ms)
+        else:
+            yield from self._not_accepted(journaled, outcome, event.at_ms)
+
+    def _accepted(self, journaled: Journaled, outcome: Accepted, at_ms: int) -> Wants:
+        state, intent = self._account.state, journaled.intent
+        visible = at_ms + self._account.settings.freshness.visibility_ms
+        match intent.purpose:
+            case Purpose.PLACE_STOP:
+                local = replace(outcome, stop=self._local(outcome.stop)) if outcome.stop else outcome
+                state.accepted_stop(journaled, local, at_ms)
+                yield Want(Read.STOPS, intent.symbol, visible)
+            case Purpose.CANCEL_STOP:
+                state.cancelled_stop(intent, at_ms)
+                yield Want(Read.STOPS, intent.symbol, visible)
+            case Purpose.CANCEL_ORDER:
+                state.cancelled_order(intent, at_ms)
+            case Purpose.ENTER | Purpose.CLOSE:
+                if outcome.order is not None:
+                    # True when the exchange last changed it: what the stream said since is newer.
+                    told_ms = self._ours(outcome.order.updated_ms) if outcome.order.updated_ms else at_ms
+                    self._heard_from_entry(journaled, outcome.order, min(told_ms, at_ms))
+                yield Want(Read.POSITIONS, None, at_ms, urgent=True)
+
+    def _not_accepted(self, journaled: Journaled, outcome: Outcome, at_ms: int) -> Wants:
+        account, intent = self._account, journaled.intent
+        if isinstance(outcome, Rejected) and outcome.reason in DOUBTED_BY:
+            yield Want(DOUBTED_BY[outcome.reason], None, at_ms, urgent=True)
+        words = (
+            f"{intent.purpose.value} {intent.symbol}: {type(outcome).__name__.lower()}: {journaled.detail}"
+        )
+        match outcome:
+            case Unknown(mapped=mapped):
+                account.counters["unknown_outcomes"] += 1
+                if not mapped:
+                    account.concern(Concern("ERROR_UNMAPPED", "warning", str(intent.symbol), words))
+                yield Want(Read.POSITIONS, None, at_ms, urgent=True)
+            case Rejected(reason=reason) if intent.purpose is Purpose.PLACE_STOP:
+                severity = "info" if reason in BENIGN else "critical"
+                account.concern(Concern("STOP_REFUSED", severity, str(intent.symbol), words))
+                yield Want(Read.STOPS, intent.symbol, at_ms, urgent=True)
+            case Rejected() if intent.purpose in (Purpose.CANCEL_ORDER, Purpose.CANCEL_STOP):
+                read = Read.STOPS if intent.purpose is Purpose.CANCEL_STOP else Read.ORDERS
+                yield Want(read, intent.symbol, at_ms, urgent=True)
+            case Rejected() if intent.purpose is Purpose.CLOSE:
+                account.concern(Concern("CLOSE_REFUSED", "critical", str(intent.symbol), words))
+                yield Want(Read.POSITIONS, None, at_ms, urgent=True)
+            case _:
+                account.say("refused", str(intent.symbol), words, intent.correlation_id)
+
+    # --- protection ----------------------------------------------------------------------------
+
+    def protected(self, key: PositionKey, stop: Stop) -> None:
+        """A covering stop is believed to stand: remembered once per stop."""
+        account = self._account
+        account.relieved("STOP_REFUSED", str(key.symbol))
+        tracked = account.state.tracked.get(key)
+        if tracked is None or self._protected.get(key) == (tracked.trade_id, stop.stop_id):
+            return
+        self._protected[key] = (tracked.trade_id, stop.stop_id)
+        since = account.state.protected_since.get(key, account.clock.now_ms())
+        if tracked.stop_price is None:
+            # From now on it stays where it is, though the policy's price would move with the mark.
+            account.state.tracked[key] = replace(tracked, stop_price=stop.trigger_price)
+        account.memory.protect_trade(tracked.trade_id, stop.trigger_price, since)
+        account.say("stop", str(key.symbol), f"stop stands at {stop.trigger_price}")
+
+
+def _failed(outcome: Outcome) -> bool:
+    if isinstance(outcome, Rejected):
+        return outcome.reason not in BENIGN
+    return not isinstance(outcome, Accepted)

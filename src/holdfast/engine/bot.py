@@ -1,0 +1,229 @@
+"""One account's bot put together: supervisor, trading loop, housekeeping, commands, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from holdfast.decisions.gate import OperatorState
+from holdfast.decisions.select import Performance
+from holdfast.decisions.step import Concern, Read, Want
+from holdfast.domain.intents import Accepted
+from holdfast.domain.protocols import Clock, Ids
+from holdfast.domain.symbol import Symbol
+from holdfast.engine.account import Account, LogLine
+from holdfast.engine.liquidation import LiquidationState
+from holdfast.engine.liquidator import LiquidationManager, LiquidationResult
+from holdfast.engine.memory import LIQUIDATING, Memory, MemoryUnwritable
+from holdfast.engine.orders import AccountOrders
+from holdfast.engine.publish import publish
+from holdfast.engine.settings import BotSettings
+from holdfast.engine.snapshot import snapshot
+from holdfast.engine.state import AccountState
+from holdfast.engine.supervisor import Supervisor
+from holdfast.engine.trading import TradingLoop
+from holdfast.engine.view import View
+from holdfast.exchanges.port import Exchange
+from holdfast.strategies.base import Strategy
+
+SETTLE_MS = 5_000
+LEVERAGE_RETRY_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotParts:
+    """What a bot is made of. *write_snapshot* replaces `logs/final_snapshot.json` atomically;
+    *kill_ordered* says why the kill file orders a kill, or None."""
+
+    settings: BotSettings
+    exchange: Exchange
+    memory: Memory
+    clock: Clock
+    ids: Ids
+    strategies: Sequence[Strategy]
+    log: LogLine
+    write_snapshot: Callable[[dict[str, object]], Awaitable[None]]
+    kill_ordered: Callable[[], str | None]
+
+
+class Bot:
+    """Runs one account until told to stop."""
+
+    def __init__(self, parts: BotParts) -> None:
+        self._parts = parts
+        settings, exchange = parts.settings, parts.exchange
+        state = AccountState(
+            settings=settings,
+            two_stops_may_stand=exchange.capabilities.two_stops_may_stand,
+            whole_stops=exchange.capabilities.stop_closes_position,
+        )
+        self.account = Account(
+            settings=settings,
+            exchange=exchange,
+            memory=parts.memory,
+            clock=parts.clock,
+            ids=parts.ids,
+            state=state,
+            log=parts.log,
+        )
+        self.supervisor = Supervisor(self.account, publish)
+        self._orders = AccountOrders(self.supervisor)
+        self.liquidator = LiquidationManager(
+            settings.liquidation,
+            self._orders,
+            ids=parts.ids,
+            clock=parts.clock,
+            audit=parts.memory.audit,
+            on_state=self._liquidation_state,
+        )
+        self._ended = asyncio.Event()
+        self._leverage_asked: dict[Symbol, int] = {}
+        self.result: LiquidationResult | None = None
+
+    @property
+    def view(self) -> View:
+        return self.supervisor.view
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> LiquidationResult | None:
+        """Trade until *stop* is set, then shut down; the liquidation's result, None when none was wanted.
+
+        Raises `ExchangeError` when the exchange cannot be reached at start.
+        """
+        await self._parts.exchange.open()
+        symbols = self._parts.settings.symbols
+        known = {s: self._parts.exchange.instrument(s) for s in symbols}
+        self.account.state.instruments = {s: i for s, i in known.items() if i is not None}
+        for symbol in (s for s, i in known.items() if i is None):
+            text = f"{symbol} is not listed at {self._parts.settings.exchange}: it is left out"
+            self.account.concern(Concern("SYMBOL_UNKNOWN", "warning", str(symbol), text))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.supervisor.run(self._ended), name="supervisor")
+                trading = group.create_task(self._trade(), name="trading")
+                house = group.create_task(self._keep_house(), name="house")
+                await stop.wait()
+                trading.cancel()
+                await self._shut_down()
+                house.cancel()
+                await self._snapshot()
+                self._ended.set()
+        finally:
+            await self._parts.exchange.close()
+        return self.result
+
+    async def _trade(self) -> None:
+        """The trading loop; an error of a strategy ends at the boundary, and the loop begins anew."""
+        settings = self._parts.settings
+        loop = TradingLoop(
+            exchange=self._parts.exchange,
+            clock=self._parts.clock,
+            inbox=self.supervisor.inbox,
+            trading=settings.trading,
+            symbols=tuple(s for s in settings.symbols if s in self.account.state.instruments),
+            strategies=self._parts.strategies,
+            held=lambda: {key.symbol: t for key, t in self.account.state.tracked.items()},
+            wanted=lambda: self.account.synced,
+        )
+        while True:
+            with self.supervisor.boundary("trading"):
+                await loop.run()
+            await asyncio.sleep(settings.trading.check_interval_ms / 1000)
+
+    async def _keep_house(self) -> None:
+        """Each supervision cycle: the kill file, leverage, performance figures, the snapshot."""
+        while True:
+            with self.supervisor.boundary("house"):
+                await self._obey_kill_file()
+                await self._align_leverage()
+                await self._learn_performance()
+                await self._snapshot()
+            await asyncio.sleep(self._parts.settings.monitor_interval_ms / 1000)
+
+    async def _learn_performance(self) -> None:
+        """A database that does not answer leaves the last figures; that is no error of ours (G26)."""
+        with suppress(MemoryUnwritable):
+            rates = await self._parts.memory.win_rates()
+            self.supervisor.entries.performance = {
+                name: Performance(trades=count, wins=wins) for name, (wins, count) in rates.items()
+            }
+
+    async def _obey_kill_file(self) -> None:
+        why = self._parts.kill_ordered()
+        if why is not None and self.account.operator is not OperatorState.KILLED:
+            await self.supervisor.command("kill", "kill file", why)
+
+    async def _align_leverage(self) -> None:
+        """Set the configured leverage where no position stands; entries are gated by what is set."""
+        state, now = self.account.state, self._parts.clock.now_ms()
+        if state.config is None or not self.account.synced:
+            return
+        wanted = self._parts.settings.trading.leverage
+        held = {key.symbol for key in state.believed_positions()}
+        for symbol in state.instruments:
+            recently = now - self._leverage_asked.get(symbol, 0) < LEVERAGE_RETRY_MS
+            if symbol in held or recently or state.leverage_of(symbol) == wanted:
+                continue
+            self._leverage_asked[symbol] = now
+            outcome = await self._parts.exchange.set_leverage(symbol, wanted)
+            if isinstance(outcome, Accepted):
+                state.hear_leverage(symbol, wanted, self._parts.clock.now_ms())
+            details = {"symbol": str(symbol), "leverage": wanted, "outcome": type(outcome).__name__}
+            self._parts.memory.audit("LEVERAGE_SET", "", details)
+
+    async def _snapshot(self) -> None:
+        await self._parts.write_snapshot(snapshot(self.view, self.result))
+
+    # --- shutdown ------------------------------------------------------------------------------
+
+    async def _shut_down(self) -> None:
+        """No new entries, then flat if that is wanted, then everything durable (R4.3)."""
+        self.account.shutting_down = True
+        self._parts.memory.audit("SHUTDOWN", "", {"liquidate": self._parts.settings.liquidate_on_sigterm})
+        if self._parts.settings.liquidate_on_sigterm:
+            await self._await_recall()
+            self.result = await self.liquidate("shutdown")
+        await self._await_exits()
+        await self._parts.memory.settle(SETTLE_MS)
+        self.supervisor.publish()
+
+    async def _await_recall(self) -> None:
+        """Told to stop while starting: what the last run left has to be known before it is closed, and its
+        unfinished liquidation is not the one that begins now."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_MS / 1000):
+                await self.supervisor.recalled.wait()
+
+    async def _await_exits(self) -> None:
+        """A moment for the true exits of what was just closed; the next start reads the rest."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_MS / 1000):
+                await self.supervisor.books.idle.wait()
+
+    async def liquidate(self, reason: str, symbols: Sequence[str] = ()) -> LiquidationResult:
+        """Flatten; a flag in the store stands while it is under way, so that a crash is noticed (R4.8).
+
+        *reason* is what the books say of the exits.
+        """
+        self._orders.reason = reason
+        self._parts.memory.flag(LIQUIDATING, 1, "began")
+        result = await self.liquidator.execute_liquidation(symbols)
+        if result.state in (LiquidationState.COMPLETED, LiquidationState.SKIPPED):
+            self._parts.memory.flag(LIQUIDATING, 0, result.state.value)
+        else:
+            text = (
+                f"liquidation {result.state}: still open: {', '.join(result.positions_failed) or 'unknown'}"
+            )
+            self.account.concern(Concern("LIQUIDATION_FAILED", "critical", "", text))
+        # What is shown of the balance is of before: it is read again at once.
+        self.supervisor.ask(Want(Read.BALANCE, None, self._parts.clock.now_ms(), urgent=True))
+        self.account.liquidation_state = result.state.value
+        self.account.say("liquidation", "", f"{result.state}: {len(result.positions_closed)} closed")
+        return result
+
+    def _liquidation_state(self, state: LiquidationState) -> None:
+        if state is not LiquidationState.IDLE:
+            self.account.liquidation_state = state.value

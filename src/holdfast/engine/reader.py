@@ -1,0 +1,98 @@
+"""Asks the exchange what the step wants to know; one question of a kind at a time, failures paced."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from holdfast.decisions.step import Read, Want
+from holdfast.domain.account import Fact
+from holdfast.domain.intents import Priority, Unavailable
+from holdfast.domain.protocols import Clock
+from holdfast.domain.symbol import Symbol
+from holdfast.engine.events import Inbox, ReadDone
+from holdfast.exchanges.port import Exchange, ExchangeError
+
+PAUSE_MS = 500
+PAUSE_MAX_MS = 10_000
+RULES_AGE_MS = 1_000
+"""Trading rules this young are not read again: a burst of refusals asks once."""
+
+Key = tuple[Read, Symbol | None]
+
+
+class Reader:
+    """Runs reads as tasks of the supervisor's group; results reach the inbox as `ReadDone`."""
+
+    def __init__(self, exchange: Exchange, clock: Clock, inbox: Inbox, symbols: Sequence[Symbol]) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._inbox = inbox
+        self._symbols = tuple(symbols)
+        self._running: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._not_before: dict[Key, int] = {}
+
+    def due(self, wants: Sequence[Want], now_ms: int) -> tuple[list[Want], int | None]:
+        """The wants to start now, and when to look again for the others (None: nothing waits)."""
+        start: dict[Key, Want] = {}
+        later: list[int] = []
+        for want in wants:
+            key = (want.read, want.symbol)
+            if key in self._running or key in start:
+                continue
+            at_ms = max(want.at_ms, self._not_before.get(key, 0))
+            if at_ms <= now_ms:
+                start[key] = want
+            else:
+                later.append(at_ms)
+        return list(start.values()), min(later, default=None)
+
+    def free(self, want: Want) -> bool:
+        """No question of this kind is under way."""
+        return (want.read, want.symbol) not in self._running
+
+    def begin(self, want: Want) -> None:
+        """Mark the question as asked; `ask` must follow."""
+        self._running.add((want.read, want.symbol))
+
+    async def ask(self, want: Want) -> None:
+        """Report the answer or the failure. However it ends, the question may be asked again."""
+        key = (want.read, want.symbol)
+        try:
+            fact = await self._read(want)
+        except ExchangeError as error:
+            self._pace(key, error)
+            self._inbox.put(ReadDone(want, None, error.outcome), urgent=want.urgent)
+        else:
+            self._failures.pop(key, None)
+            self._inbox.put(ReadDone(want, fact), urgent=want.urgent)
+        finally:
+            self._running.discard(key)
+
+    def _pace(self, key: Key, error: ExchangeError) -> None:
+        self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(PAUSE_MS << min(self._failures[key] - 1, 10), PAUSE_MAX_MS)
+        if isinstance(error.outcome, Unavailable):
+            pause = max(pause, error.outcome.retry_after_ms)
+        self._not_before[key] = self._clock.now_ms() + pause
+
+    async def _read(self, want: Want) -> Fact[Any]:
+        priority = Priority.PROTECT if want.urgent else Priority.OBSERVE
+        ask, symbol, symbols = self._exchange, want.symbol, self._symbols
+        readers: dict[Read, Callable[[], Awaitable[Fact[Any]]]] = {
+            Read.POSITIONS: lambda: ask.positions(priority=priority),
+            Read.BALANCE: lambda: ask.balance(priority=priority),
+            Read.STOPS: lambda: ask.open_stops(symbol, priority=priority),
+            Read.ORDERS: lambda: ask.open_orders(symbol, priority=priority),
+            Read.CONFIG: lambda: ask.account_config(priority=priority),
+            Read.MARKS: lambda: self._stamped(lambda: ask.marks(symbols, priority=priority)),
+            Read.RULES: lambda: self._stamped(lambda: ask.load_instruments(age_max_ms=RULES_AGE_MS)),
+            Read.CLOCK: lambda: self._stamped(ask.measure_clock),
+        }
+        return await readers[want.read]()
+
+    async def _stamped(self, ask: Callable[[], Awaitable[Any]]) -> Fact[Any]:
+        asked = self._clock.now_ms()
+        value = await ask()
+        return Fact(value, asked, self._clock.now_ms())

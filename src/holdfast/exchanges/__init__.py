@@ -1,0 +1,1 @@
+"""The outside: one port in domain words, one dialect per exchange behind it."""

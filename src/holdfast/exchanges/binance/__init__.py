@@ -1,0 +1,1 @@
+"""Binance USDⓈ-M futures, as spoken in 2026 (stops live in the Algo service)."""

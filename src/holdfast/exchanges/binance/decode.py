@@ -1,0 +1,419 @@
+"""Binance's answers as domain values. Hostile input: every fault is a `BadAnswer`, nothing else.
+
+Tolerant where the exchange may grow (new fields, unknown states), strict where money is: an amount
+is plain digits within sane bounds, or the row is bad.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+import msgspec
+
+from holdfast.domain.account import AccountConfig, Balance, Candle, MarginMode, Mark, Position, PositionMode
+from holdfast.domain.numbers import ZERO
+from holdfast.domain.orders import (
+    ExchangeStatus,
+    Fill,
+    Order,
+    OrderType,
+    PositionSide,
+    Side,
+    Stop,
+    StopKind,
+    StopStatus,
+    TriggerSource,
+)
+from holdfast.domain.symbol import Symbol
+from holdfast.exchanges.binance import wire
+from holdfast.exchanges.binance.names import Names
+
+T = TypeVar("T")
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+# Wide enough for any coin's quantity and any account's notional; an exponent like 1e999999 would
+# pass as a Decimal and stop the process when it is written out.
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
+MAGNITUDE_MAX = Decimal(10) ** 20
+_MAGNITUDE_MIN = -30
+
+
+class BadAnswer(Exception):
+    """An answer that is not what the exchange promises: one sentence naming what was found."""
+
+
+class NotJson(BadAnswer):
+    """Empty, truncated, HTML: no JSON at all."""
+
+
+# --- numbers and words ---------------------------------------------------------------------------
+
+
+def number(text: str) -> Decimal:
+    """A sane amount from wire text, or `BadAnswer` (NaN, infinity and absurd sizes are none)."""
+    if not _NUMBER.fullmatch(text):
+        raise BadAnswer(f"expected a number, found {text[:40]!r}")
+    return bounded(Decimal(text))
+
+
+def bounded(value: Decimal) -> Decimal:
+    """*value* when it is finite and of a size that exists, or `BadAnswer`."""
+    if not value.is_finite() or abs(value) > MAGNITUDE_MAX:
+        raise BadAnswer("expected a number of sane size, found one beyond it")
+    if value and value.adjusted() < _MAGNITUDE_MIN:
+        raise BadAnswer("expected a number of sane size, found one below it")
+    return value
+
+
+def amount(text: str) -> Decimal:
+    """An amount that cannot be negative (prices, quantities), or `BadAnswer`."""
+    value = number(text)
+    if value < 0:
+        raise BadAnswer(f"expected an amount not below 0, found {text[:40]!r}")
+    return value
+
+
+def price(text: str) -> Decimal:
+    """An amount above 0, or `BadAnswer`."""
+    value = number(text)
+    if value <= 0:
+        raise BadAnswer(f"expected a price above 0, found {text[:40]!r}")
+    return value
+
+
+def amount_or_zero(text: str | None) -> Decimal:
+    """An amount where an empty text means none."""
+    return amount(text) if text else ZERO
+
+
+def _word(table: Mapping[str, T], text: str, what: str) -> T:
+    """The meaning of a word that must be known, or `BadAnswer`."""
+    found = table.get(text)
+    if found is None:
+        raise BadAnswer(f"expected a known {what}, found {text[:40]!r}")
+    return found
+
+
+SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+POSITION_SIDES = {"BOTH": PositionSide.BOTH, "LONG": PositionSide.LONG, "SHORT": PositionSide.SHORT}
+MARGIN_MODES = {
+    "CROSSED": MarginMode.CROSS,
+    "CROSS": MarginMode.CROSS,
+    "ISOLATED": MarginMode.ISOLATED,
+}
+ORDER_STATUS = {
+    "NEW": ExchangeStatus.OPEN,
+    "PARTIALLY_FILLED": ExchangeStatus.PARTIAL,
+    "FILLED": ExchangeStatus.FILLED,
+    "CANCELED": ExchangeStatus.CANCELLED,
+    "EXPIRED": ExchangeStatus.EXPIRED,
+    "EXPIRED_IN_MATCH": ExchangeStatus.EXPIRED,
+    "REJECTED": ExchangeStatus.REJECTED,
+    "NEW_INSURANCE": ExchangeStatus.OPEN,
+    "NEW_ADL": ExchangeStatus.OPEN,
+}
+STOP_STATUS = {
+    "NEW": StopStatus.LIVE,
+    "TRIGGERING": StopStatus.TRIGGERING,
+    "TRIGGERED": StopStatus.TRIGGERED,
+    "FINISHED": StopStatus.FINISHED,
+    "CANCELED": StopStatus.CANCELLED,
+    "EXPIRED": StopStatus.EXPIRED,
+    "REJECTED": StopStatus.REJECTED,
+}
+STOP_KINDS = {
+    "STOP": StopKind.STOP,
+    "STOP_MARKET": StopKind.STOP,
+    "TAKE_PROFIT": StopKind.TAKE_PROFIT,
+    "TAKE_PROFIT_MARKET": StopKind.TAKE_PROFIT,
+    "TRAILING_STOP_MARKET": StopKind.TRAILING,
+}
+
+
+def order_status(text: str, filled: Decimal) -> ExchangeStatus:
+    """The state of an order; a word we do not know is taken as still open: it may yet have an effect."""
+    unknown = ExchangeStatus.PARTIAL if filled else ExchangeStatus.OPEN
+    return ORDER_STATUS.get(text, unknown)
+
+
+def stop_status(text: str) -> StopStatus:
+    """The state of a stop; an unknown word counts neither as protection nor as gone: TRIGGERING."""
+    return STOP_STATUS.get(text, StopStatus.TRIGGERING)
+
+
+def stop_kind(text: str) -> StopKind:
+    """What a conditional order is for; an unknown kind never counts as protection."""
+    return STOP_KINDS.get(text, StopKind.TAKE_PROFIT)
+
+
+def side(text: str) -> Side:
+    """Buy or sell, or `BadAnswer`."""
+    return _word(SIDES, text, "side")
+
+
+def position_side(text: str) -> PositionSide:
+    """Which position is meant, or `BadAnswer`."""
+    return _word(POSITION_SIDES, text, "position side")
+
+
+def order_type(text: str) -> OrderType:
+    """Market or limit; what a triggered or forced order is called contains the word."""
+    return OrderType.MARKET if "MARKET" in text else OrderType.LIMIT
+
+
+def signed(quantity: Decimal, held: PositionSide) -> Decimal:
+    """In hedge mode the side says the sign, whatever sign the row carries."""
+    if held is PositionSide.BOTH:
+        return quantity
+    return abs(quantity) if held is PositionSide.LONG else -abs(quantity)
+
+
+# --- bodies --------------------------------------------------------------------------------------
+
+
+class Reader(Generic[T]):
+    """Decodes one kind of body; the decoder is made once and used for every account."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._decoder = msgspec.json.Decoder(kind, strict=False)
+
+    def read(self, body: bytes | str | msgspec.Raw) -> T:
+        """The body as its kind; raises `BadAnswer`, or `NotJson` when it is no JSON at all."""
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise BadAnswer(str(error)) from error
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise NotJson(f"expected JSON, found none: {error}"[:200]) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[T]):
+    """A list's readable rows, and how many were not: then the list proves presence only."""
+
+    values: tuple[T, ...]
+    bad: int = 0
+
+
+class Table(Generic[T]):
+    """Decodes a list row by row, so that one bad row hides no other."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._all: Reader[list[T]] = Reader(list[kind])  # type: ignore[valid-type]  # built at run time
+        self._raw: Reader[list[msgspec.Raw]] = Reader(list[msgspec.Raw])
+        self._one: Reader[T] = Reader(kind)
+
+    def read(self, body: bytes, convert: Callable[[T], R | None]) -> Rows[R]:
+        """All rows through *convert* (None = leave out); raises `BadAnswer` when it is no list."""
+        try:
+            return _converted(self._all.read(body), convert)
+        except NotJson:
+            raise
+        except BadAnswer:
+            return self._salvaged(self._raw.read(body), convert)
+
+    def read_raw(self, raws: list[msgspec.Raw], convert: Callable[[T], R | None]) -> Rows[R]:
+        """The same for a list found inside another body."""
+        return self._salvaged(raws, convert)
+
+    def _salvaged(self, raws: list[msgspec.Raw], convert: Callable[[T], R | None]) -> Rows[R]:
+        return _converted(raws, lambda raw: convert(self._one.read(raw)))
+
+
+def _converted(items: Iterable[Q], convert: Callable[[Q], R | None]) -> Rows[R]:
+    values: list[R] = []
+    bad = 0
+    for item in items:
+        try:
+            value = convert(item)
+        except BadAnswer:
+            bad += 1
+            continue
+        if value is not None:
+            values.append(value)
+    return Rows(tuple(values), bad)
+
+
+POSITIONS = Table(wire.PositionRow)
+ORDERS = Table(wire.OrderRow)
+ALGOS = Table(wire.AlgoRow)
+SYMBOL_CONFIGS = Table(wire.SymbolConfigRow)
+TRADES = Table(wire.TradeRow)
+KLINES: Reader[list[wire.KlineRow]] = Reader(list[wire.KlineRow])
+PREMIUMS = Table(wire.PremiumRow)
+ORDER = Reader(wire.OrderRow)
+ALGO = Reader(wire.AlgoRow)
+ALGO_CANCEL = Reader(wire.AlgoCancelBody)
+ACCOUNT = Reader(wire.AccountBody)
+ACCOUNT_CONFIG = Reader(wire.AccountConfigBody)
+LEVERAGE = Reader(wire.LeverageBody)
+SUCCESS = Reader(wire.SuccessBody)
+LISTEN_KEY = Reader(wire.ListenKeyBody)
+TIME = Reader(wire.TimeBody)
+
+
+# --- rows to domain ------------------------------------------------------------------------------
+
+
+def position(row: wire.PositionRow, names: Names, config: AccountConfig | None) -> Position | None:
+    """A position, or None for a flat row. Leverage and margin mode come from *config* when known.
+
+    The v3 row carries neither; without *config* the mode is read off the isolated margin.
+    """
+    held = position_side(row.positionSide)
+    quantity = signed(number(row.positionAmt), held)
+    if not quantity:
+        return None
+    symbol = names.symbol(row.symbol)
+    guess = MarginMode.ISOLATED if number(row.isolatedMargin) else MarginMode.CROSS
+    return Position(
+        symbol=symbol,
+        side=held,
+        quantity=quantity,
+        entry_price=amount(row.entryPrice),
+        mark_price=amount(row.markPrice),
+        unrealized_pnl=number(row.unRealizedProfit),
+        liquidation_price=amount_or_zero(row.liquidationPrice),
+        leverage=config.leverage.get(symbol, 0) if config else 0,
+        margin_mode=config.margin_mode.get(symbol, guess) if config else guess,
+        updated_ms=row.updateTime,
+    )
+
+
+def balance(body: wire.AccountBody, currency: str) -> Balance:
+    """The balance in *currency*; raises `BadAnswer` when the account does not list it."""
+    for row in body.assets:
+        if row.asset == currency:
+            return Balance(
+                currency=currency,
+                wallet=number(row.walletBalance),
+                equity=number(row.marginBalance),
+                available=number(row.availableBalance),
+                maintenance_margin=amount(row.maintMargin),
+            )
+    raise BadAnswer(f"expected a balance in {currency}, found none in the account")
+
+
+def account_config(
+    body: wire.AccountConfigBody, symbols: Iterable[tuple[Symbol, int, MarginMode]]
+) -> AccountConfig:
+    """Account-wide settings joined with those per symbol."""
+    rows = tuple(symbols)
+    return AccountConfig(
+        position_mode=PositionMode.HEDGE if body.dualSidePosition else PositionMode.ONE_WAY,
+        can_trade=body.canTrade,
+        multi_assets=body.multiAssetsMargin,
+        leverage={symbol: leverage for symbol, leverage, _ in rows},
+        margin_mode={symbol: mode for symbol, _, mode in rows},
+    )
+
+
+def symbol_config(row: wire.SymbolConfigRow, names: Names) -> tuple[Symbol, int, MarginMode]:
+    """Symbol, leverage and margin mode of one row."""
+    mode = _word(MARGIN_MODES, row.marginType.upper(), "margin type")
+    return names.symbol(row.symbol), row.leverage, mode
+
+
+def order(row: wire.OrderRow, names: Names) -> Order:
+    """A regular order; the average price is 0 where the answer does not carry it (acknowledgements)."""
+    filled = amount(row.executedQty)
+    return Order(
+        symbol=names.symbol(row.symbol),
+        order_id=str(row.orderId),
+        client_id=row.clientOrderId,
+        side=side(row.side),
+        position_side=position_side(row.positionSide),
+        type=order_type(row.type),
+        status=order_status(row.status, filled),
+        quantity=amount(row.origQty),
+        filled=filled,
+        average_price=amount(row.avgPrice),
+        price=amount(row.price),
+        reduce_only=row.reduceOnly,
+        updated_ms=row.updateTime,
+    )
+
+
+def stop(row: wire.AlgoRow, names: Names) -> Stop:
+    """A conditional order of the algo book."""
+    return Stop(
+        symbol=names.symbol(row.symbol),
+        stop_id=str(row.algoId),
+        client_id=row.clientAlgoId,
+        kind=stop_kind(row.orderType),
+        market=row.orderType.endswith("MARKET"),
+        side=side(row.side),
+        position_side=position_side(row.positionSide),
+        trigger_price=amount_or_zero(row.triggerPrice),
+        trigger_source=trigger_source(row.workingType),
+        quantity=ZERO if row.closePosition else amount_or_zero(row.quantity),
+        close_position=row.closePosition,
+        reduce_only=row.reduceOnly,
+        status=stop_status(row.algoStatus),
+        created_ms=row.createTime,
+        updated_ms=row.updateTime,
+        order_id=order_link(row.actualOrderId),
+    )
+
+
+def trigger_source(text: str) -> TriggerSource:
+    """What sets a stop off; the exchange's default, the last price, when the word is new to us."""
+    return TriggerSource.MARK if text == "MARK_PRICE" else TriggerSource.LAST
+
+
+def order_link(value: str | int | None) -> str:
+    """The id of the regular order a stop became; empty until then."""
+    return "" if value in (None, "", "0", 0) else str(value)
+
+
+def fill(row: wire.TradeRow, names: Names) -> Fill:
+    """One row of the trade list; it carries no client id."""
+    return Fill(
+        symbol=names.symbol(row.symbol),
+        trade_id=str(row.id),
+        order_id=str(row.orderId),
+        client_id="",
+        side=side(row.side),
+        position_side=position_side(row.positionSide),
+        price=price(row.price),
+        quantity=amount(row.qty),
+        fee=number(row.commission),
+        fee_currency=row.commissionAsset,
+        realized_pnl=number(row.realizedPnl),
+        maker=row.maker,
+        at_ms=row.time,
+    )
+
+
+def mark(row: wire.PremiumRow, heard_ms: int) -> Mark:
+    """A mark price asked for by REST."""
+    return Mark(price=price(row.markPrice), exchange_ms=row.time, heard_ms=heard_ms, source="rest")
+
+
+def candles(body: bytes, exchange_now_ms: int) -> tuple[Candle, ...]:
+    """Bars oldest first; raises `BadAnswer` when they are out of order or no prices."""
+    bars = tuple(_candle(row, exchange_now_ms) for row in KLINES.read(body))
+    if any(later.open_ms <= earlier.open_ms for earlier, later in pairwise(bars)):
+        raise BadAnswer("expected bars in order of time, found them out of order")
+    return bars
+
+
+def _candle(row: wire.KlineRow, exchange_now_ms: int) -> Candle:
+    bar = Candle(
+        open_ms=row.open_ms,
+        open=price(row.open),
+        high=price(row.high),
+        low=price(row.low),
+        close=price(row.close),
+        volume=amount(row.volume),
+        closed=row.close_ms < exchange_now_ms,
+    )
+    if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
+        raise BadAnswer("expected low ≤ open, close ≤ high in a bar, found otherwise")
+    return bar

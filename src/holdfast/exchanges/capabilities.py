@@ -1,0 +1,23 @@
+"""What each exchange can do, as data (sources: the exchange sheets)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.exchanges.port import Capabilities
+
+# A whole-position stop and a sized reduce-only stop may stand together on Binance; two of the
+# whole-position form in one direction may not (-4130).
+BINANCE = Capabilities(
+    name="binance",
+    stop_closes_position=True,
+    two_stops_may_stand=True,
+    stop_keeps_client_id=True,
+    stop_locks_quantity=False,
+    whole_stop_expires_when_flat=True,
+    window_ms=5000,
+    visibility_ms=2000,
+)
+
+CAPABILITIES: Mapping[str, Capabilities] = {BINANCE.name: BINANCE}
+"""By exchange name, as settings spell it."""

@@ -1,0 +1,170 @@
+"""Where an `Exchange` is made, and the one check that a test never reaches a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from holdfast.domain.protocols import Clock
+from holdfast.domain.secret import Secret
+from holdfast.exchanges.binance.adapter import BinanceExchange
+from holdfast.exchanges.binance.caller import Caller
+from holdfast.exchanges.binance.streams import BinanceStreams
+from holdfast.exchanges.capabilities import CAPABILITIES
+from holdfast.exchanges.shared import Endpoints, ExchangeShared
+from holdfast.exchanges.stats import AdapterStats
+from holdfast.exchanges.streaming import Source, StreamKeeper, Timing
+
+REAL: Mapping[str, Endpoints] = {
+    "binance": Endpoints("https://fapi.binance.com", "wss://fstream.binance.com"),
+}
+"""Where the money is."""
+
+
+class UnsafeAddress(ValueError):
+    """The address asked for is not one this run may talk to."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Credentials:
+    """One account's key pair; the secret cannot be shown or compared."""
+
+    api_key: str
+    secret: Secret
+
+
+def make_exchange(
+    name: str,
+    *,
+    credentials: Credentials,
+    base_url: str | None,
+    ws_url: str | None = None,
+    clock: Clock,
+    shared: ExchangeShared,
+    live: bool = False,
+    allow_remote: bool = False,
+) -> BinanceExchange:
+    """An account at exchange *name*; `open()` it before use. Raises `UnsafeAddress`, `ValueError`.
+
+    Real hosts only with `live=True` and no *base_url*. A *base_url* must be on this machine, unless
+    *allow_remote* (a public testnet). Without *ws_url* streams are sought at the same host.
+    """
+    endpoints = resolve(name, base_url=base_url, ws_url=ws_url, live=live, allow_remote=allow_remote)
+    return _MAKERS[name](endpoints, credentials, clock, shared)
+
+
+def resolve(
+    name: str, *, base_url: str | None, ws_url: str | None, live: bool, allow_remote: bool
+) -> Endpoints:
+    """The addresses that may be used; see `make_exchange`."""
+    if name not in REAL:
+        raise ValueError(f"expected an exchange out of {', '.join(sorted(REAL))}, found {name!r}")
+    if base_url is None:
+        return _real(name, ws_url, live=live)
+    rest = _checked(base_url, "https", "http", allow_remote=allow_remote)
+    streams = _checked(ws_url or _as_ws(rest), "wss", "ws", allow_remote=allow_remote)
+    return Endpoints(rest, streams)
+
+
+def _real(name: str, ws_url: str | None, *, live: bool) -> Endpoints:
+    if not live:
+        raise UnsafeAddress(f"{name}: expected a base_url, found none; the real exchange needs live=True")
+    if ws_url is not None:
+        raise UnsafeAddress(f"{name}: expected no ws_url beside the real exchange, found {ws_url!r}")
+    return REAL[name]
+
+
+def _checked(url: str, safe: str, local: str, *, allow_remote: bool) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host or parts.scheme not in (safe, local):
+        raise UnsafeAddress(f"expected an address like {local}://127.0.0.1:8080, found {url!r}")
+    if _is_real(host):
+        raise UnsafeAddress(f"expected no real exchange as a test address, found {url!r}")
+    if not _is_loopback(host) and not (allow_remote and parts.scheme == safe):
+        raise UnsafeAddress(
+            f"expected an address on this machine, found {url!r}; "
+            f"a remote one has to be allowed and to begin with {safe}://"
+        )
+    return url.rstrip("/")
+
+
+def _is_real(host: str) -> bool:
+    return any(host in (urlsplit(ends.rest).hostname, urlsplit(ends.ws).hostname) for ends in REAL.values())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _as_ws(rest: str) -> str:
+    return "ws" + rest.removeprefix("http")
+
+
+def _binance(
+    endpoints: Endpoints, credentials: Credentials, clock: Clock, shared: ExchangeShared
+) -> BinanceExchange:
+    from holdfast.exchanges.binance.client import BinanceClient  # brings ccxt: seconds, so not before use
+
+    capabilities, settings, stats = CAPABILITIES["binance"], shared.settings, AdapterStats()
+    hub = shared.binance(endpoints)
+    client = BinanceClient(
+        base_url=endpoints.rest,
+        api_key=credentials.api_key,
+        secret=credentials.secret,
+        clock=clock,
+        transport=shared.transport(),
+    )
+    caller = Caller(
+        client=client, clock=clock, governor=hub.governor, window_ms=capabilities.window_ms, stats=stats
+    )
+    streams = BinanceStreams(
+        caller=caller,
+        clock=clock,
+        ws_url=endpoints.ws,
+        names=lambda: hub.markets.names,
+        keeper=lambda source, report: _keeper(source, report, shared, stats),
+        keepalive_ms=settings.keepalive_ms,
+        stats=stats,
+    )
+    return BinanceExchange(
+        caller=caller,
+        hub=hub,
+        clock=clock,
+        capabilities=capabilities,
+        streams=streams,
+        stats=stats,
+        margin_currency=settings.margin_currency,
+        fills_pages_max=settings.fills_pages_max,
+    )
+
+
+def _keeper(
+    source: Source, report: Callable[[bool, str], None], shared: ExchangeShared, stats: AdapterStats
+) -> StreamKeeper:
+    settings = shared.settings
+    timing = Timing(
+        ping_every_s=settings.ping_every_s,
+        pong_within_s=settings.pong_within_s,
+        backoff_first_s=settings.backoff_first_s,
+        backoff_max_s=settings.backoff_max_s,
+        data_within_s=settings.market_silence_ms / 1000 if source.up_on_data else None,
+    )
+    return StreamKeeper(
+        source=source,
+        timing=timing,
+        session=lambda: shared.session,
+        report=report,
+        random=shared.random,
+        stats=stats,
+    )
+
+
+_MAKERS: Mapping[str, Callable[[Endpoints, Credentials, Clock, ExchangeShared], BinanceExchange]] = {
+    "binance": _binance,
+}

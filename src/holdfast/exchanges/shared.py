@@ -1,0 +1,113 @@
+"""What all accounts of one process share: the HTTP session, and per exchange address a hub.
+
+Passed in explicitly; nothing here is process-global. With it an account costs fractions of a
+megabyte instead of several.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import certifi
+
+from holdfast.domain.protocols import Clock, Random
+from holdfast.exchanges.binance.hub import BinanceHub
+from holdfast.exchanges.transport import Transport, sent_tracing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeSettings:
+    """Limits towards exchanges. `_s` values run on the event loop's time, `_ms` on the bot's clock."""
+
+    request_timeout_s: float = 10.0
+    body_bytes_max: int = 32 * 1024 * 1024
+    ping_every_s: float = 5.0
+    pong_within_s: float = 5.0
+    market_silence_ms: int = 10_000
+    """A market stream without a price for so long (loop time) is dead."""
+    keepalive_ms: int = 30 * 60 * 1000
+    """How often a listen key is extended; it lives an hour."""
+    backoff_first_s: float = 0.5
+    backoff_max_s: float = 30.0
+    fills_pages_max: int = 20
+    margin_currency: str = "USDT"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where an exchange is: REST base and WebSocket base, without a trailing slash."""
+
+    rest: str
+    ws: str
+
+
+class ExchangeShared:
+    """Make one per process, give it to every `make_exchange`, close it last.
+
+    *connector* makes the connector of the one session (an in-memory network in drills); None = TCP.
+    *random* spreads reconnects.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        random: Random,
+        settings: ExchangeSettings | None = None,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.settings = settings or ExchangeSettings()
+        self._make_connector = connector or _tcp_connector
+        self._session: aiohttp.ClientSession | None = None
+        self._hubs: dict[Endpoints, BinanceHub] = {}
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The one session, made on first use inside the running loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=self._make_connector(),
+                trace_configs=[sent_tracing()],
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                trust_env=False,
+            )
+        return self._session
+
+    def transport(self) -> Transport:
+        """Requests over the shared session, with the settings' limits."""
+        return Transport(
+            self.session,
+            timeout_s=self.settings.request_timeout_s,
+            body_bytes_max=self.settings.body_bytes_max,
+        )
+
+    def binance(self, endpoints: Endpoints) -> BinanceHub:
+        """The hub of one Binance address; the same for all accounts there."""
+        hub = self._hubs.get(endpoints)
+        if hub is None:
+            hub = self._hubs[endpoints] = BinanceHub(self.clock)
+        return hub
+
+    async def close(self) -> None:
+        """Close the session; the exchanges made from it must be closed before."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _tcp_connector() -> aiohttp.BaseConnector:
+    # Unlimited here: a limit would queue an emergency behind slow reads; the governor limits instead.
+    return aiohttp.TCPConnector(limit=0, ssl=_ssl_context())
+
+
+def _ssl_context() -> ssl.SSLContext:
+    """The system's certificates and Mozilla's: containers often lack the first."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context

@@ -1,0 +1,1 @@
+"""An exchange in a box: market replay, matching, margin, faults, behind the real wire protocols."""

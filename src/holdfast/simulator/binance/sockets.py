@@ -1,0 +1,207 @@
+"""WebSocket connections: what each is subscribed to, and getting messages out in their time.
+
+Sheet §7.1. A message has a due time (latency, delaying faults); each socket has one writer that
+sends in that order. A socket that does not read is closed when its queue is full, as the real one
+closes slow readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterable
+from contextlib import suppress
+
+import orjson
+from aiohttp import WSCloseCode, WSMsgType, web
+
+QUEUE_MAX = 20_000
+STREAMS_MAX = 1_024
+PING_EVERY_S = 180.0
+PONG_WITHIN_S = 600.0
+LIFETIME_S = 24 * 3600.0
+
+CATEGORIES = ("public", "market", "private")
+
+
+class Socket:
+    """One connection. *category* "" is a bare path, which serves everything (legacy clients)."""
+
+    def __init__(self, number: int, category: str, combined: bool, ws: web.WebSocketResponse) -> None:
+        self.number = number
+        self.category = category
+        self.combined = combined
+        self.names: dict[str, None] = {}
+        self._ws = ws
+        self._loop = asyncio.get_running_loop()
+        self._queue: list[tuple[float, int, bytes]] = []
+        self._sequence = 0
+        self._news = asyncio.Event()
+        self._opened = self._heard_pong = self._loop.time()
+        self._closing: int | None = None
+
+    # --- outgoing --------------------------------------------------------------------------------
+
+    def push(self, data: bytes, delay_s: float = 0.0) -> None:
+        """Send *data* after *delay_s*; messages of the same due time keep their order."""
+        if len(self._queue) >= QUEUE_MAX:
+            self.close(WSCloseCode.POLICY_VIOLATION)
+            return
+        self._sequence += 1
+        heapq.heappush(self._queue, (self._loop.time() + delay_s, self._sequence, data))
+        self._news.set()
+
+    def deliver(self, name: str, data: bytes, delay_s: float = 0.0) -> None:
+        """Push a stream's payload, wrapped where this socket wants it so."""
+        self.push(wrapped(name, data) if self.combined else data, delay_s)
+
+    def close(self, code: int) -> None:
+        """Close soon, whatever still waits; the first code stands."""
+        self._closing = code if self._closing is None else self._closing
+        self._news.set()
+
+    async def write(self) -> None:
+        """The writer: until the socket is closed from either side."""
+        try:
+            while self._closing is None:
+                await self._send_due()
+            await self._ws.close(code=self._closing)
+        except ConnectionError:
+            return
+
+    async def _send_due(self) -> None:
+        self._news.clear()
+        while self._closing is None and self._queue and self._queue[0][0] <= self._loop.time():
+            await self._ws.send_str(heapq.heappop(self._queue)[2].decode())
+        wait_s = self._queue[0][0] - self._loop.time() if self._queue else None
+        try:
+            await asyncio.wait_for(self._news.wait(), wait_s)
+        except TimeoutError:
+            return
+
+    # --- keeping alive ---------------------------------------------------------------------------
+
+    async def keep(self) -> None:
+        """Ping, and end connections that do not answer or live too long."""
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            now = self._loop.time()
+            if now - self._heard_pong > PONG_WITHIN_S or now - self._opened > LIFETIME_S:
+                self.close(WSCloseCode.GOING_AWAY)
+                return
+            try:
+                await self._ws.ping()
+            except ConnectionError:
+                return
+
+    # --- incoming --------------------------------------------------------------------------------
+
+    async def next_text(self) -> str | None:
+        """The next text frame; pings are answered on the way. None when the connection is over."""
+        async for message in self._ws:
+            if message.type is WSMsgType.PING:
+                await self._ws.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                self._heard_pong = self._loop.time()
+            elif message.type is WSMsgType.TEXT:
+                return str(message.data)
+        return None
+
+
+def wrapped(name: str, data: bytes) -> bytes:
+    return b'{"stream":' + orjson.dumps(name) + b',"data":' + data + b"}"
+
+
+class Sockets:
+    """All open connections, and who listens to which name (a stream or a listen key)."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Socket] = {}
+        self._listeners: dict[str, dict[int, Socket]] = {}
+        self._next = 1
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def add(self, category: str, combined: bool, ws: web.WebSocketResponse) -> Socket:
+        socket = Socket(self._next, category, combined, ws)
+        self._next += 1
+        self._open[socket.number] = socket
+        self._empty.clear()
+        return socket
+
+    def remove(self, socket: Socket) -> None:
+        self.unsubscribe(socket, tuple(socket.names))
+        self._open.pop(socket.number, None)
+        if not self._open:
+            self._empty.set()
+
+    def subscribe(self, socket: Socket, names: Iterable[str]) -> None:
+        for name in names:
+            socket.names[name] = None
+            self._listeners.setdefault(name, {})[socket.number] = socket
+
+    def unsubscribe(self, socket: Socket, names: Iterable[str]) -> None:
+        for name in names:
+            socket.names.pop(name, None)
+            listeners = self._listeners.get(name, {})
+            listeners.pop(socket.number, None)
+            if not listeners:
+                self._listeners.pop(name, None)
+
+    def listeners(self, name: str) -> list[Socket]:
+        return list(self._listeners.get(name, {}).values())
+
+    def names(self) -> list[str]:
+        """Every name somebody listens to, sorted."""
+        return sorted(self._listeners)
+
+    def all(self) -> list[Socket]:
+        return list(self._open.values())
+
+    async def close_all(self, within_s: float) -> None:
+        """Close every connection; returns when all are gone, or after *within_s*."""
+        for socket in self.all():
+            socket.close(WSCloseCode.GOING_AWAY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), within_s)
+
+
+# --- control frames --------------------------------------------------------------------------------
+
+
+def control(sockets: Sockets, socket: Socket, text: str) -> bytes:
+    """Obey a control frame and return the answer; `id` comes back as it was sent, int or text."""
+    try:
+        frame = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return _invalid(f"{error}", None)
+    if not isinstance(frame, dict):
+        return _invalid("expected an object", None)
+    number = frame.get("id")
+    if not isinstance(number, int | str | None):
+        return _invalid("request ID must be an unsigned integer or a string", None)
+    method, params = frame.get("method"), frame.get("params", [])
+    if method == "LIST_SUBSCRIPTIONS":
+        return orjson.dumps({"result": list(socket.names), "id": number})
+    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+        return _invalid("params must be a list of stream names", number)
+    return _change(sockets, socket, str(method), params, number)
+
+
+def _change(
+    sockets: Sockets, socket: Socket, method: str, names: list[str], number: int | str | None
+) -> bytes:
+    if method == "SUBSCRIBE":
+        if len({*socket.names, *names}) > STREAMS_MAX:
+            return _invalid(f"at most {STREAMS_MAX} streams on a connection", number)
+        sockets.subscribe(socket, names)
+    elif method == "UNSUBSCRIBE":
+        sockets.unsubscribe(socket, names)
+    else:
+        return _invalid(f"unknown variant {method!r}, expected SUBSCRIBE or UNSUBSCRIBE", number)
+    return orjson.dumps({"result": None, "id": number})
+
+
+def _invalid(what: str, number: int | str | None) -> bytes:
+    answer: dict[str, object] = {"code": 2, "msg": f"Invalid request: {what}"}
+    return orjson.dumps(answer if number is None else answer | {"id": number})

@@ -1,0 +1,223 @@
+"""Conditional orders: NEW, TRIGGERING when the market reaches them, TRIGGERED, FINISHED (binance.md §3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
+
+from holdfast.domain.numbers import ONE, ZERO, ceil_to, floor_to
+from holdfast.domain.orders import Side
+from holdfast.domain.symbol import Symbol
+from holdfast.simulator.core.algo_checks import LIMIT_TYPES, check_algo, rising, watched_price
+from holdfast.simulator.core.book import (
+    has_what_it_closes,
+    new_order,
+    only_reduces,
+    open_algo,
+    set_algo,
+    tell_algo,
+)
+from holdfast.simulator.core.checks import Case, check_matching, funds
+from holdfast.simulator.core.model import (
+    AlgoRequest,
+    AlgoStatus,
+    AlgoType,
+    CoreRefusal,
+    OrderKind,
+    OrderRequest,
+    Refused,
+    SimAlgo,
+    Tif,
+)
+from holdfast.simulator.core.orders import execute
+from holdfast.simulator.core.quote import Quote
+from holdfast.simulator.core.world import Ledger, World
+
+REDUCE_ONLY_WORDS = "Reduce Only reject"
+REJECT_WORDS: Mapping[Refused, str] = {
+    Refused.MARGIN: "Margin is insufficient.",
+    Refused.BRACKET: "Exceeded the maximum allowable position at current leverage.",
+    Refused.POST_ONLY_WOULD_TAKE: "Post only order would take.",
+    Refused.FOK_UNFILLABLE: "FOK order could not be filled.",
+}
+
+
+def place(world: World, ledger: Ledger, request: AlgoRequest) -> SimAlgo:
+    """Accept a conditional order; margin is not checked before it triggers. Raises `CoreRefusal`."""
+    check_algo(world, ledger, request)
+    quote = world.quotes[request.symbol]
+    trailing = request.type is AlgoType.TRAILING_STOP_MARKET
+    algo = SimAlgo(
+        algo_id=next(world.algo_ids),
+        client_id=request.client_id or world.client_id(),
+        account_id=ledger.account.account_id,
+        symbol=request.symbol,
+        side=request.side,
+        position_side=request.position_side,
+        type=request.type,
+        tif=request.tif,
+        quantity=ZERO if request.close_position else request.quantity,
+        price=(request.price or ZERO) if request.type in LIMIT_TYPES else ZERO,
+        trigger_price=request.trigger_price or ZERO,
+        working=request.working,
+        close_position=request.close_position,
+        reduce_only=request.reduce_only,
+        price_protect=request.price_protect,
+        created_ms=world.now_ms,
+        updated_ms=world.now_ms,
+        activate_price=request.activate_price,
+        callback_rate=request.callback_rate,
+    )
+    ledger.watch.accepted("algo", algo.client_id)
+    open_algo(world, ledger, algo)
+    if trailing and algo.activate_price is None:
+        _activate(world, ledger, algo, watched_price(quote, algo.working))
+    return algo
+
+
+def find_open(ledger: Ledger, algo_id: int | None, client_id: str | None) -> SimAlgo:
+    """The untriggered conditional order of that id; UNKNOWN_ORDER refused, also while it triggers."""
+    for algo in ledger.open_algos.values():
+        named = algo.algo_id == algo_id if algo_id is not None else algo.client_id == client_id
+        if named and algo.status is AlgoStatus.NEW:
+            return algo
+    raise CoreRefusal(Refused.UNKNOWN_ORDER)
+
+
+def cancel(world: World, ledger: Ledger, algo: SimAlgo) -> SimAlgo:
+    set_algo(world, ledger, algo, AlgoStatus.CANCELED)
+    return algo
+
+
+def cancel_all(world: World, ledger: Ledger, symbol: Symbol) -> int:
+    world.quote(symbol)
+    mine = [
+        algo for algo in ledger.open_algos.values() if algo.symbol == symbol and algo.status is AlgoStatus.NEW
+    ]
+    for algo in mine:
+        set_algo(world, ledger, algo, AlgoStatus.CANCELED)
+    return len(mine)
+
+
+# --- the market reaches them ------------------------------------------------------------------------
+
+
+def trigger(world: World, quote: Quote) -> None:
+    """Start every armed order of the symbol whose price has come."""
+    for ledger, algo in list(world.armed[quote.symbol].values()):
+        price = watched_price(quote, algo.working)
+        if algo.type is AlgoType.TRAILING_STOP_MARKET:
+            _trail(world, ledger, algo, price)
+        if _reached(algo, price) and not _held_back(quote, algo):
+            _start(world, ledger, algo)
+
+
+def _reached(algo: SimAlgo, price: Decimal) -> bool:
+    if not algo.trigger_price or (algo.callback_rate is not None and not algo.activated):
+        return False
+    return price >= algo.trigger_price if rising(algo.type, algo.side) else price <= algo.trigger_price
+
+
+def _held_back(quote: Quote, algo: SimAlgo) -> bool:
+    """priceProtect: while mark and last are too far apart nothing triggers [M]."""
+    return algo.price_protect and abs(quote.mark - quote.last) > quote.last * quote.instrument.trigger_protect
+
+
+def _trail(world: World, ledger: Ledger, algo: SimAlgo, price: Decimal) -> None:
+    """Activate, then follow the extreme; the trigger stands callbackRate per cent behind it."""
+    selling = algo.side is Side.SELL
+    if not algo.activated:
+        activate = algo.activate_price or ZERO
+        if price >= activate if selling else price <= activate:
+            _activate(world, ledger, algo, price)
+        return
+    if price > algo.extreme if selling else price < algo.extreme:
+        _follow(world, algo, price)
+        ledger.history.algos_changed[algo.algo_id] = algo
+        world.touch(ledger)
+
+
+def _activate(world: World, ledger: Ledger, algo: SimAlgo, price: Decimal) -> None:
+    algo.activated = True
+    _follow(world, algo, price)
+    tell_algo(world, ledger, algo)
+
+
+def _follow(world: World, algo: SimAlgo, price: Decimal) -> None:
+    algo.extreme = price
+    tick = world.quotes[algo.symbol].tick
+    behind = (algo.callback_rate or ZERO) / 100
+    if algo.side is Side.SELL:
+        algo.trigger_price = floor_to(price * (ONE - behind), tick)
+    else:
+        algo.trigger_price = ceil_to(price * (ONE + behind), tick)
+
+
+def _start(world: World, ledger: Ledger, algo: SimAlgo) -> None:
+    algo.triggered_ms = world.now_ms
+    set_algo(world, ledger, algo, AlgoStatus.TRIGGERING)
+    if algo.symbol in world.stuck:
+        world.stuck.discard(algo.symbol)
+        world.later(world.config.stuck_triggering_tolerance_ms + 1, partial(world.touch, ledger))
+    else:
+        world.later(world.config.trigger_delay_ms, partial(_send, world, ledger, algo))
+
+
+def _send(world: World, ledger: Ledger, algo: SimAlgo) -> None:
+    """TRIGGERING becomes a real order, or ends: EXPIRED, REJECTED with its reason."""
+    if algo.status is not AlgoStatus.TRIGGERING:
+        return
+    if only_reduces(ledger, algo) and not has_what_it_closes(ledger, algo):
+        ended = AlgoStatus.EXPIRED if algo.close_position else AlgoStatus.REJECTED
+        set_algo(world, ledger, algo, ended, "" if algo.close_position else REDUCE_ONLY_WORDS)
+        return
+    request = _request(ledger, algo)
+    case = Case(world, ledger, world.quotes[algo.symbol], request)
+    try:
+        _check_trigger(case)
+    except CoreRefusal as refusal:
+        words = REJECT_WORDS.get(refusal.why, refusal.why.value)
+        set_algo(world, ledger, algo, AlgoStatus.REJECTED, words)
+        return
+    order = new_order(world, ledger, request)
+    order.close_position, order.algo_id = algo.close_position, algo.algo_id
+    order.algo_type, order.stop_price = algo.type, algo.trigger_price
+    algo.order_id = order.order_id
+    set_algo(world, ledger, algo, AlgoStatus.TRIGGERED)
+    execute(world, ledger, order)
+
+
+def _check_trigger(case: Case) -> None:
+    """Margin for what could open; maker and fill-or-kill promises of limit orders."""
+    if not case.rules.trading:
+        raise CoreRefusal(Refused.SYMBOL_CLOSED, status=case.rules.status)
+    if not (case.request.reduce_only or _only_closes(case)):
+        funds(case)
+    if case.request.kind is OrderKind.LIMIT:
+        check_matching(case)
+
+
+def _only_closes(case: Case) -> bool:
+    """In hedge mode the order can only close."""
+    position = case.ledger.held.get((case.request.symbol, case.request.position_side))
+    against = position is not None and position.quantity * case.request.side.sign < 0
+    return case.ledger.hedge and against
+
+
+def _request(ledger: Ledger, algo: SimAlgo) -> OrderRequest:
+    quantity = algo.quantity
+    if algo.close_position:
+        quantity = abs(ledger.held[algo.symbol, algo.position_side].quantity)
+    limit = algo.type in LIMIT_TYPES
+    return OrderRequest(
+        symbol=algo.symbol,
+        side=algo.side,
+        kind=OrderKind.LIMIT if limit else OrderKind.MARKET,
+        quantity=quantity,
+        price=algo.price if limit else None,
+        tif=algo.tif if limit else Tif.GTC,
+        reduce_only=(algo.reduce_only or algo.close_position) and not ledger.hedge,
+        position_side=algo.position_side,
+        client_id=algo.client_id,
+    )

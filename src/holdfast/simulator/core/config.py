@@ -1,0 +1,60 @@
+"""How the exchange behaves where the real one varies or is not known for sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreConfig:
+    """Behaviour of one exchange. Ratios are fractions of 1, amounts in quote currency.
+
+    Fields marked [M] stand for what the exchange sheet (binance.md) does not verify: drills run
+    them both ways.
+    """
+
+    seed: int = 0
+    quote: str = "USDT"
+    wallet: Decimal = Decimal(10_000)
+    """Deposited when an account is opened without a stated wallet."""
+    leverage: int = 20
+    """Of a symbol whose leverage was never set (cut to what the instrument allows)."""
+    read_lag_ms: tuple[int, int] = (0, 500)
+    """Bounds for the dialect's draw of how far reads lag effects; `Core.view` takes the drawn value."""
+    orders_max: int = 200
+    """Open regular orders per account and symbol."""
+    algos_max: int = 200
+    """Open conditional orders per account, over all symbols."""
+
+    # --- liquidity ---------------------------------------------------------------------------------
+    spread_ratio: Decimal = Decimal("0.00002")
+    """Best ask minus best bid as a share of price; never less than one tick."""
+    taker_share: Decimal = Decimal("0.25")
+    """Share of the volume traded per second (smoothed) that stands at the best price of each side."""
+    maker_share: Decimal = Decimal("0.5")
+    """Share of a second's volume that may fill resting orders of one side."""
+    book_levels: int = 1000
+    level_ratio: Decimal = Decimal("0.00005")
+    """Distance between book levels as a share of price; never less than one tick."""
+
+    # --- timing ------------------------------------------------------------------------------------
+    trigger_delay_ms: int = 10
+    """From TRIGGERING to TRIGGERED."""
+    stuck_triggering_tolerance_ms: int = 2_000
+    """A stop TRIGGERING for longer does not count as cover."""
+    ro_cancel_delay_ms: int = 0
+    """[M] From a position going flat to the end of its resting reduce-only orders."""
+    naked_tolerance_ms: int = 0
+    """Naked spans not longer than this are not counted by `Core.truth`."""
+
+    # --- behaviour [M] -----------------------------------------------------------------------------
+    stop_locks_quantity: bool = False
+    """A live reduce-only stop locks what it would close: closing beside it is refused."""
+    reduce_only_conflict: bool = True
+    """Resting reduce-only orders covering the whole position make another one REDUCE_ONLY_CONFLICT;
+    otherwise it is taken and knocks out those of lower priority."""
+    close_stop_requires_position: bool = True
+    """A closePosition stop is refused while there is no position to close."""
+    margin_call_ratio: Decimal = Decimal("0.8")
+    """Maintenance margin / margin balance at which a margin call is told."""

@@ -1,0 +1,136 @@
+"""Equity over time, its running peak, and how far below it we are (R1.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, insert, select
+
+from holdfast.domain.account import Balance
+from holdfast.domain.numbers import ZERO
+from holdfast.store import audit
+from holdfast.store.canonical import clean
+from holdfast.store.rows import made_from, values_of
+from holdfast.store.schema import equity_snapshots
+
+PEAK_RESET = "peak_reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityPoint:
+    """One snapshot. *transferred* is what came in (+) or went out (-) since the one before, in *currency*."""
+
+    account_id: str
+    user_id: str
+    at_ms: int
+    cause: str
+    currency: str
+    wallet: Decimal
+    equity: Decimal
+    available: Decimal
+    transferred: Decimal
+    peak: Decimal
+
+    @property
+    def drawdown(self) -> Decimal:
+        """How far below the peak, as a ratio of the peak (0.1 = 10 %); deposits and withdrawals excluded."""
+        return max(ZERO, (self.peak - self.equity) / self.peak) if self.peak > 0 else ZERO
+
+
+def record_equity(
+    connection: Connection,
+    account_id: str,
+    balance: Balance,
+    at_ms: int,
+    *,
+    cause: str,
+    transferred: Decimal = ZERO,
+    user_id: str = "",
+) -> EquityPoint:
+    """Write a snapshot (each trade, each cycle) and return it with its running peak."""
+    last = latest(connection, account_id)
+    peak = running_peak(last.peak, balance.equity, transferred) if last else balance.equity
+    return _insert(connection, _point(account_id, user_id, balance, at_ms, cause, transferred, peak))
+
+
+def running_peak(peak: Decimal, equity: Decimal, transferred: Decimal) -> Decimal:
+    """The peak after a snapshot. A transfer scales it, so that the drawdown is the same before and after.
+
+    Adding the transfer to the peak instead would make a withdrawal deepen a drawdown.
+    """
+    before = equity - transferred
+    if transferred and before > 0 and equity > 0:
+        peak = peak * equity / before
+    elif transferred:
+        # Nothing was there, or nothing is left: history says nothing about what comes.
+        peak = equity
+    return max(peak, equity)
+
+
+def reset_peak(
+    connection: Connection, account_id: str, who: str, why: str, at_ms: int, *, correlation_id: str = ""
+) -> EquityPoint | None:
+    """The operator accepts the present equity as the new peak; audited. None without any snapshot."""
+    last = latest(connection, account_id)
+    if last is None:
+        return None
+    details = {"who": who, "why": why, "old": last.peak, "new": last.equity}
+    audit.append(
+        connection,
+        "EQUITY_PEAK_RESET",
+        correlation_id,
+        details,
+        at_ms,
+        account_id=account_id,
+        user_id=last.user_id,
+    )
+    balance = Balance(
+        currency=last.currency, wallet=last.wallet, equity=last.equity, available=last.available
+    )
+    return _insert(
+        connection, _point(account_id, last.user_id, balance, at_ms, PEAK_RESET, ZERO, last.equity)
+    )
+
+
+def _point(
+    account_id: str,
+    user_id: str,
+    balance: Balance,
+    at_ms: int,
+    cause: str,
+    transferred: Decimal,
+    peak: Decimal,
+) -> EquityPoint:
+    return EquityPoint(
+        account_id=account_id,
+        user_id=user_id,
+        at_ms=at_ms,
+        cause=clean(cause),
+        currency=balance.currency,
+        wallet=balance.wallet,
+        equity=balance.equity,
+        available=balance.available,
+        transferred=transferred,
+        peak=peak,
+    )
+
+
+def _insert(connection: Connection, point: EquityPoint) -> EquityPoint:
+    connection.execute(insert(equity_snapshots).values(**values_of(point)))
+    return point
+
+
+def latest(connection: Connection, account_id: str) -> EquityPoint | None:
+    columns = equity_snapshots.c
+    query = select(equity_snapshots).where(columns.account_id == account_id).order_by(columns.id.desc())
+    row = connection.execute(query.limit(1)).mappings().first()
+    return made_from(EquityPoint, row) if row is not None else None
+
+
+def snapshots(connection: Connection, account_id: str, *, since_ms: int = 0) -> tuple[EquityPoint, ...]:
+    """All snapshots at or after *since_ms*, oldest first."""
+    columns = equity_snapshots.c
+    query = select(equity_snapshots).where(columns.account_id == account_id, columns.at_ms >= since_ms)
+    rows = connection.execute(query.order_by(columns.id)).mappings()
+    return tuple(made_from(EquityPoint, row) for row in rows)

@@ -1,0 +1,1 @@
+"""Schema versions, run by `holdfast.store.database` when it opens a store."""

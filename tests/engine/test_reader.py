@@ -1,0 +1,99 @@
+"""Questions to the exchange: one of a kind at a time, failures paced, none lost for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from holdfast.decisions.step import Read, Want
+from holdfast.domain.account import Fact
+from holdfast.domain.intents import Unavailable, Unknown
+from holdfast.engine.events import Inbox, ReadDone
+from holdfast.engine.reader import PAUSE_MAX_MS, Reader
+from holdfast.exchanges.port import ExchangeError
+from tests.decisions.examples import BTC, ETH, NOW_MS
+from tests.engine.parts import FakeClock, FakeExchange
+
+POSITIONS = Want(Read.POSITIONS, None, NOW_MS)
+FACT: Fact[Any] = Fact((), NOW_MS, NOW_MS)
+
+
+async def empty() -> Fact[Any]:
+    return FACT
+
+
+async def cut() -> Fact[Any]:
+    raise ExchangeError(Unknown(cause="cut"))
+
+
+async def limited() -> Fact[Any]:
+    raise ExchangeError(Unavailable(cause="429", retry_after_ms=60_000))
+
+
+async def bug() -> Fact[Any]:
+    raise ZeroDivisionError
+
+
+def reader(clock: FakeClock | None = None, **reads: Any) -> tuple[Reader, Inbox]:
+    inbox = Inbox()
+    exchange = FakeExchange(reads=reads)
+    return Reader(exchange, clock or FakeClock(), inbox, (BTC, ETH)), inbox  # type: ignore[arg-type]
+
+
+async def ask(made: Reader, want: Want) -> None:
+    made.begin(want)
+    await made.ask(want)
+
+
+async def test_answer_reaches_the_inbox_and_frees_the_question() -> None:
+    made, inbox = reader(positions=empty)
+    await ask(made, POSITIONS)
+    assert await inbox.get() == (ReadDone(POSITIONS, FACT),)
+    assert made.free(POSITIONS)
+
+
+async def test_failed_read_says_so_and_pauses_longer_each_time() -> None:
+    clock = FakeClock()
+    made, inbox = reader(clock, positions=cut)
+    pauses = []
+    for _ in range(7):
+        await ask(made, POSITIONS)
+        (event,) = await inbox.get()
+        assert isinstance(event, ReadDone)
+        assert event.fact is None
+        start, later = made.due([POSITIONS], clock.ms)
+        assert start == []
+        assert later is not None
+        pauses.append(later - clock.ms)
+    assert pauses == [500, 1000, 2000, 4000, 8000, PAUSE_MAX_MS, PAUSE_MAX_MS]
+
+
+async def test_the_exchanges_own_pause_is_kept() -> None:
+    clock = FakeClock()
+    made, _ = reader(clock, positions=limited)
+    await ask(made, POSITIONS)
+    assert made.due([POSITIONS], clock.ms) == ([], clock.ms + 60_000)
+
+
+async def test_unexpected_error_does_not_end_the_asking_for_ever() -> None:
+    """It goes to the boundary; the question must be askable again, or the bot is blind from then on."""
+    made, _ = reader(positions=bug)
+    with pytest.raises(ZeroDivisionError):
+        await ask(made, POSITIONS)
+    assert made.free(POSITIONS)
+
+
+def test_only_due_and_free_questions_start_and_each_once() -> None:
+    made, _ = reader()
+    balance, later = Want(Read.BALANCE, None, NOW_MS), Want(Read.STOPS, BTC, NOW_MS + 700)
+    made.begin(balance)
+    start, wake = made.due([POSITIONS, POSITIONS, balance, later], NOW_MS)
+    assert start == [POSITIONS]
+    assert wake == NOW_MS + 700
+
+
+def test_stops_of_each_symbol_are_questions_of_their_own() -> None:
+    made, _ = reader()
+    wants = [Want(Read.STOPS, symbol, 0) for symbol in (BTC, ETH, None)]
+    assert made.due(wants, NOW_MS)[0] == wants

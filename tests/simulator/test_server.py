@@ -1,0 +1,108 @@
+"""Starting and stopping: what is refused, what is freed, what runs without a port."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from holdfast.simulator.accounts import BadAccounts, read_accounts
+from holdfast.simulator.core.market import generated_market
+from holdfast.simulator.server import CannotServe, ServerConfig, SimulatorServer
+from tests.simulator.binance.raw import Raw
+from tests.simulator.world import BTC, JumpClock, world
+
+
+def server(**changes: object) -> SimulatorServer:
+    market = generated_market((BTC,), history_ms=3_600_000)
+    return SimulatorServer(ServerConfig(**changes), market, JumpClock())  # type: ignore[arg-type]
+
+
+async def test_a_port_in_use_is_refused_in_one_sentence():
+    async with world() as w:
+        second = server(port=w.server.port)
+        with pytest.raises(
+            CannotServe, match=f"^port: expected a free port, found 127.0.0.1:{w.server.port}"
+        ):
+            await second.start()
+
+
+def test_an_unknown_exchange_is_refused():
+    with pytest.raises(CannotServe, match="expected one of binance, found 'mtgox'"):
+        server(exchange="mtgox")
+
+
+async def test_stopping_frees_the_ports_and_can_be_repeated():
+    first = server()
+    await first.start()
+    port = first.port
+    await first.stop()
+    await first.stop()
+    again = server(port=port)
+    await again.start()
+    assert again.port == port
+    await again.stop()
+
+
+async def test_stopping_lets_go_of_sockets_and_hanging_requests():
+    async with world() as w:
+        await w.fault(kind="lost_request", path="/time$")
+        hanging = asyncio.ensure_future(Raw(w).public("/fapi/v1/time"))
+        async with w.http.ws_connect(w.server.url + "/market/ws/btcusdt@aggTrade") as ws:
+            await asyncio.sleep(0.1)
+            begun = asyncio.get_running_loop().time()
+            stopping = asyncio.ensure_future(w.server.stop())
+            with pytest.raises(aiohttp.ClientError):
+                await hanging
+            message = await ws.receive(timeout=2)
+            while message.type is aiohttp.WSMsgType.TEXT:
+                message = await ws.receive(timeout=2)
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            await stopping
+            assert asyncio.get_running_loop().time() - begun < 3
+
+
+async def test_the_driver_keeps_the_market_going_without_requests():
+    async with world() as w:
+        before = w.server.core.now_ms
+        await asyncio.sleep(1.2)
+        assert w.server.core.now_ms > before
+
+
+async def test_without_a_port_it_makes_protocols_for_any_transport():
+    alone = server()
+    await alone.start(listen=False)
+    assert alone.exchange_server() is not None
+    assert alone.admin_server() is not None
+    with pytest.raises(CannotServe, match="that listens"):
+        _ = alone.port
+    await alone.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "expected JSON"),
+        ("{}", "expected a list"),
+        ("[]", "expected a list of accounts with at least one"),
+        ("[1]", "entry 1: expected an object, found int"),
+        ('[{"key": "a"}]', "entry 1: secret: expected text, found None"),
+        ('[{"key": "a", "secret": "b", "colour": 1}]', "entry 1: expected key, secret and wallet"),
+        ('[{"key": "a", "secret": "b", "wallet": "x"}]', "entry 1: wallet: expected a number"),
+        ('[{"key": "a", "secret": "b", "wallet": -1}]', "entry 1: wallet: expected 0 or more"),
+        ('[{"key": "a", "secret": "b"}, {"key": "a", "secret": "c"}]', "expected each key once, found 'a'"),
+    ],
+)
+def test_a_bad_accounts_file_is_refused_in_one_sentence(tmp_path, text, words):
+    path = tmp_path / "accounts.json"
+    path.write_text(text)
+    with pytest.raises(BadAccounts) as caught:
+        read_accounts(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_accounts_file_is_named(tmp_path):
+    with pytest.raises(BadAccounts, match="No such file"):
+        read_accounts(tmp_path / "none.json")

@@ -1,0 +1,229 @@
+"""The books: one row per life, every fill once, true figures when they come."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.domain.account import Balance
+from holdfast.domain.orders import Direction
+from holdfast.store import audit
+from holdfast.store.books import (
+    NoSuchTrade,
+    Record,
+    Trade,
+    TradeOpenAlready,
+    add_fills,
+    close_trade,
+    correct_exit,
+    fills_of,
+    get_trade,
+    open_trade,
+    open_trades,
+    protect_trade,
+    records,
+    resize_trade,
+    to_correct,
+    trades,
+)
+from holdfast.store.database import Store
+from holdfast.store.equity import latest, record_equity, reset_peak, running_peak, snapshots
+from holdfast.store.flags import RiskFlag, all_flags, get_flag, set_flag, stoploss_missing
+from holdfast.store.recorder import prune_decisions, record_decision, recorded
+from holdfast.store.words import EXCHANGE_CLOSED_RECONCILIATION, TradeStatus
+from tests.store.builders import ACCOUNT, BTC, ETH, NOW, D, fill, intent, trade
+
+
+def _open(store: Store, **changes) -> Trade:
+    return store.write(lambda c: open_trade(c, trade(**changes)))
+
+
+def _close(store: Store, opened: Trade, **changes) -> Trade:
+    values = {"exit_reason": "stop", "at_ms": NOW + 9, **changes}
+    return store.write(lambda c: close_trade(c, opened.id, **values))
+
+
+def _events(store: Store) -> list[str]:
+    return [event.event_type for event in reversed(store.read(audit.recent))]
+
+
+def test_a_life_from_entry_to_exit(store: Store):
+    opened = _open(store)
+    store.write(
+        lambda c: protect_trade(c, opened.id, stop_price=D("59000.5"), since_ms=NOW + 1, at_ms=NOW + 2)
+    )
+    store.write(
+        lambda c: resize_trade(c, opened.id, quantity=D("0.025"), entry_price=D(60001), at_ms=NOW + 3)
+    )
+    held = store.read(lambda c: open_trades(c, ACCOUNT))
+    assert [(t.quantity, t.entry_quantity, t.stop_price, t.protected_since_ms) for t in held] == [
+        (D("0.025"), D("0.025"), D("59000.5"), NOW + 1)
+    ]
+    closed = _close(
+        store, opened, exit_price=D(61000), realized_pnl=D("24.975"), fees=D("1.2"), funding=D("-0.1")
+    )
+    assert closed == store.read(lambda c: get_trade(c, opened.id))
+    assert (closed.status, closed.quantity, closed.net_pnl) == (TradeStatus.CLOSED, D(0), D("23.675"))
+    assert store.read(lambda c: open_trades(c, ACCOUNT)) == ()
+    assert _events(store) == ["POSITION_OPENED", "POSITION_PROTECTED", "POSITION_RESIZED", "POSITION_CLOSED"]
+
+
+def test_the_same_position_is_never_open_twice(store: Store):
+    _open(store)
+    with pytest.raises(
+        TradeOpenAlready, match="expected no open trade of acc-1 BTC/USDT:USDT long, found one"
+    ):
+        _open(store)
+    _open(store, side=Direction.SHORT)
+    _open(store, symbol=ETH)
+    _open(store, account_id="acc-2")
+
+
+def test_a_new_life_may_start_while_the_last_exit_is_pending(store: Store):
+    first = _open(store)
+    assert _close(store, first).status is TradeStatus.EXIT_PENDING
+    assert _open(store).id != first.id
+
+
+def test_late_fills_correct_a_pending_and_an_estimated_exit(store: Store):
+    """R3.2: marked estimated, then corrected; the reason stays filterable."""
+    pending = _close(store, _open(store), exit_reason=EXCHANGE_CLOSED_RECONCILIATION)
+    second = _open(store, symbol=ETH)
+    estimated = _close(
+        store,
+        second,
+        exit_reason=EXCHANGE_CLOSED_RECONCILIATION,
+        exit_price=D(2500),
+        exit_estimated=True,
+    )
+    assert estimated.status is TradeStatus.CLOSED
+    assert [each.id for each in store.read(lambda c: to_correct(c, ACCOUNT))] == [pending.id, second.id]
+    for each in (pending, estimated):
+        store.write(
+            lambda c, i=each.id: correct_exit(
+                c, i, exit_price=D(59000), realized_pnl=D("-10"), fees=D(1), at_ms=NOW + 99, exit_cause="stop"
+            )
+        )
+    found = store.read(lambda c: trades(c, exit_reason=EXCHANGE_CLOSED_RECONCILIATION))
+    assert [(t.status, t.exit_price, t.exit_estimated, t.exit_cause) for t in found] == [
+        (TradeStatus.CLOSED, D(59000), False, "stop")
+    ] * 2
+    assert store.read(lambda c: to_correct(c, ACCOUNT)) == ()
+
+
+def test_changes_that_do_not_fit_the_state_are_refused(store: Store):
+    opened = _open(store)
+    figures = {"exit_price": D(1), "realized_pnl": D(1), "fees": D(0), "at_ms": NOW}
+    with pytest.raises(NoSuchTrade, match="expected trade 1 to be exit_pending or closed, found open"):
+        store.write(lambda c: correct_exit(c, opened.id, **figures))
+    _close(store, opened)
+    with pytest.raises(NoSuchTrade, match="to be open, found exit_pending"):
+        _close(store, opened)
+    with pytest.raises(NoSuchTrade, match="expected trade 7, found none"):
+        store.read(lambda c: get_trade(c, 7))
+
+
+def test_the_same_fill_is_counted_once(store: Store):
+    first, second = fill("1"), fill("2", at_ms=NOW + 5)
+    assert store.write(lambda c: add_fills(c, ACCOUNT, [first, first], NOW)) == (first,)
+    assert store.write(lambda c: add_fills(c, ACCOUNT, [first, second], NOW)) == (second,)
+    assert store.write(lambda c: add_fills(c, "acc-2", [first], NOW)) == (first,)
+    assert store.read(lambda c: fills_of(c, ACCOUNT, BTC)) == (first, second)
+    assert store.read(lambda c: fills_of(c, ACCOUNT, BTC, since_ms=NOW + 1)) == (second,)
+    assert store.read(lambda c: fills_of(c, ACCOUNT, BTC, order_id="78")) == ()
+
+
+def test_a_strategys_record_counts_net_results_and_only_known_ones(store: Store):
+    for pnl in ("5", "0.3", "-4"):  # the second loses by its fees
+        _close(store, _open(store), exit_price=D(1), realized_pnl=D(pnl), fees=D("0.5"))
+    _close(store, _open(store), exit_price=D(1), realized_pnl=D("0.5"), fees=D("0.5"))
+    _close(store, _open(store))
+    _open(store, strategy="donchian")
+    found = store.read(records)
+    assert found == {"adx": Record(count=4, wins=1, losses=2, net_pnl=D("-0.2"))}
+    assert found["adx"].win_rate == D("0.25")
+    assert Record().win_rate is None
+    assert store.read(lambda c: records(c, since_ms=NOW + 10)) == {}
+
+
+# --- equity --------------------------------------------------------------------------------------
+
+
+def _balance(equity: str) -> Balance:
+    return Balance(currency="USDT", wallet=D(equity), equity=D(equity), available=D(equity))
+
+
+def test_drawdown_is_counted_from_the_running_peak(store: Store):
+    points = [
+        store.write(lambda c, e=equity: record_equity(c, ACCOUNT, _balance(e), NOW, cause="cycle"))
+        for equity in ("1000", "1250", "1000", "1300")
+    ]
+    assert [(point.peak, point.drawdown) for point in points] == [
+        (D(1000), D(0)),
+        (D(1250), D(0)),
+        (D(1250), D("0.2")),
+        (D(1300), D(0)),
+    ]
+    assert store.read(lambda c: snapshots(c, ACCOUNT)) == tuple(points)
+
+
+@pytest.mark.parametrize(("transferred", "equity"), [("1000", "1900"), ("-450", "450"), ("0", "900")])
+def test_a_transfer_changes_no_drawdown(store: Store, transferred: str, equity: str):
+    for each in ("1000", "900"):
+        store.write(lambda c, e=each: record_equity(c, ACCOUNT, _balance(e), NOW, cause="cycle"))
+    point = store.write(
+        lambda c: record_equity(c, ACCOUNT, _balance(equity), NOW, cause="cycle", transferred=D(transferred))
+    )
+    assert round(point.drawdown, 20) == D("0.1")
+
+
+def test_an_emptied_account_starts_its_peak_anew():
+    assert running_peak(D(1000), D(0), D(-1000)) == D(0)
+    assert running_peak(D(0), D(500), D(500)) == D(500)
+
+
+def test_the_operator_resets_the_peak(store: Store):
+    assert store.write(lambda c: reset_peak(c, ACCOUNT, "ann", "accepted", NOW)) is None
+    for equity in ("1000", "700"):
+        store.write(lambda c, e=equity: record_equity(c, ACCOUNT, _balance(e), NOW, cause="trade"))
+    store.write(lambda c: reset_peak(c, ACCOUNT, "ann", "accepted", NOW))
+    held = store.read(lambda c: latest(c, ACCOUNT))
+    assert held is not None
+    assert (held.peak, held.drawdown) == (D(700), D(0))
+    assert _events(store) == ["EQUITY_PEAK_RESET"]
+
+
+# --- flags and the flight recorder ---------------------------------------------------------------
+
+
+def test_a_flag_is_raised_lowered_and_audited_when_it_changes(store: Store):
+    name = stoploss_missing("bitget")
+    told = [
+        store.write(
+            lambda c, v=value: set_flag(
+                c, RiskFlag(flag=name, exchange="bitget", value=v, detail="BTC", updated_ms=NOW)
+            )
+        )
+        for value in (0, 1, 1, 0)
+    ]
+    assert (name, told) == ("bitget_stoploss_missing", [False, True, False, True])
+    held = store.read(lambda c: get_flag(c, name))
+    assert held is not None
+    assert (held.value, store.read(all_flags)) == (0, (held,))
+    assert _events(store) == ["RISK_FLAG", "RISK_FLAG"]
+
+
+def test_a_decision_is_kept_with_the_facts_it_was_made_on(store: Store):
+    facts = {BTC: intent(), "pages": frozenset({2, 1})}
+    for number in range(3):
+        store.write(
+            lambda c, n=number: record_decision(
+                c, account_id=ACCOUNT, facts=facts, verdict=[n], at_ms=NOW + n, correlation_id="step_1"
+            )
+        )
+    found = store.read(lambda c: recorded(c, ACCOUNT, since_ms=NOW + 1))
+    assert [(each.at_ms, each.verdict) for each in found] == [(NOW + 1, [1]), (NOW + 2, [2])]
+    kept = found[0].facts["BTC/USDT:USDT"]
+    assert (kept["is"], kept["quantity"], kept["symbol"]) == ("Intent", "0.010", "BTC/USDT:USDT")
+    assert found[0].facts["pages"] == [1, 2]
+    assert store.read(lambda c: recorded(c, ACCOUNT, limit=1))[0].verdict == [2]
+    assert store.write(lambda c: prune_decisions(c, NOW + 2)) == 2
