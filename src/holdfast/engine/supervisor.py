@@ -211,7 +211,7 @@ class Supervisor:
             case Tick():
                 pass
             case Applied():
-                event.done.set_result("")
+                _tell(event, "")
             case _:
                 return self.applier.apply(event)
         return ()
@@ -439,9 +439,10 @@ class Supervisor:
         return await done
 
 
-def _tell(order: Ordered, answer: str) -> None:
-    if not order.done.done():
-        order.done.set_result(answer)
+def _tell(asked: Ordered | Applied, answer: str) -> None:
+    """Whoever asked may have given up waiting meanwhile."""
+    if not asked.done.done():
+        asked.done.set_result(answer)
 
 
 def _lanes(intents: tuple[Intent, ...]) -> list[tuple[Intent, ...]]:
