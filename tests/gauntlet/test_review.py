@@ -18,7 +18,7 @@ import pytest
 
 from tests.gauntlet.arena import BTC, ETH, KEY, SECRET, STARTED_S, Arena, arena
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 
 def order(a: Arena, path: str, **body: object) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_tick_changed_in_flight_does_not_keep_a_position_naked(tmp_path: Path) -
         a.enter_and_protect()
         a.post("/filters", symbol=BTC, price_step="50")
         a.post("/cancel", account=KEY, symbol=BTC, what="stops")
-        a.until(lambda: a.covered() and len(a.stops()) == 1, "a stop by the new rule", 10)
+        a.until(lambda: a.covered() and len(a.stops()) == 1, "a stop by the new rule")
         assert float(a.stops()[0]["trigger_price"]) % 50 == 0
         assert a.truth()["exits"] == 0, "a changed rule is no reason to leave"
         a.post("/status", symbol=ETH, status="CLOSE")
@@ -93,7 +93,7 @@ def test_tick_changed_in_flight_does_not_keep_a_position_naked(tmp_path: Path) -
 
 def test_hanging_read_of_positions_does_not_keep_them_open(tmp_path: Path) -> None:
     """The positions cannot be read during the shutdown: closed all the same, and not called a success."""
-    with arena(tmp_path) as a:
+    with arena(tmp_path, liquidation_s=8.0) as a:
         a.enter_and_protect()
         a.fault(kind="lost_request", method="GET", path="positionRisk")
         assert a.stop_bot() != 0, "nothing was confirmed"

@@ -25,11 +25,12 @@ def demo(*arguments, **options):
 
 
 @pytest.mark.process
+@pytest.mark.timeout(330)
 def test_a_demo_trades_protects_and_ends_flat(tmp_path):
     """Generated market: the first entry comes in its first minute."""
     home = tmp_path / "home"
     with demo("--minutes", "2", "--speed", "20", "--home", home) as process:
-        out, err = process.communicate(timeout=110)
+        out, err = process.communicate(timeout=300)
     summary = json.loads(out.splitlines()[-1])
     assert process.returncode == Exit.FINE, err
     assert set(summary) >= NAMED
@@ -46,6 +47,7 @@ def test_a_demo_trades_protects_and_ends_flat(tmp_path):
 
 
 @pytest.mark.process
+@pytest.mark.timeout(330)
 def test_ctrl_c_at_any_time_ends_a_demo_in_order(tmp_path):
     with demo("--minutes", "600", "--home", tmp_path / "home") as process:
         log = tmp_path / "home" / "logs" / "bot.out"
@@ -53,7 +55,7 @@ def test_ctrl_c_at_any_time_ends_a_demo_in_order(tmp_path):
         while not (log.exists() and "HTTP on" in log.read_text()) and time.monotonic() < until:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=250)
     summary = json.loads(out.splitlines()[-1])
     assert summary["flat"] is True, err
     assert summary["unprotected_now"] == 0
