@@ -41,6 +41,7 @@ class Bench:
             ids=FakeIds(),
             state=state(),
             log=lambda event, details: None,
+            kill_ordered=lambda: None,
         )
         self.applier = Applier(self.account, Desk(self.account.state).books)
 

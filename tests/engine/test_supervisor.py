@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from holdfast.decisions.gate import Mode
+from holdfast.decisions.gate import Mode, OperatorState
+from holdfast.domain.orders import Direction
 from holdfast.engine.events import Applied
-from tests.engine.world import world
+from holdfast.store.operator import operator_of
+from tests.engine.world import BTC, RunningBot, world
 
 PATIENCE_S = 5
 
@@ -23,3 +25,23 @@ async def test_answer_nobody_waits_for_any_more_harms_nobody(tmp_path: Path) -> 
         async with asyncio.timeout(PATIENCE_S):
             await running.bot.supervisor.caught_up()
         assert (account.mode, account.counters["unexpected_errors"]) == (Mode.NORMAL, 0)
+
+
+async def test_kill_file_is_in_force_before_the_entry_of_the_same_step(tmp_path: Path) -> None:
+    """It appears together with a wish to enter, long before the next supervision cycle (R1.6, G30)."""
+    async with world(tmp_path, monitor_interval_ms=60_000) as w, w.bot() as running:
+        account = running.bot.account
+        await running.until(lambda: account.synced and not account.breakers.blocks, "a bot that may trade")
+        w.kill_file, w.strategy.wishes = "the market is mad", {BTC: Direction.LONG}
+        await running.until(lambda: account.counters["refused"] > 0, "the wish refused", 3)
+        assert account.operator is OperatorState.KILLED
+        assert account.operator_why == "kill file: the market is mad"
+        assert w.truth().entries == 0
+        assert [d.text for d in account.decisions if d.kind == "operator"] == [
+            "kill by kill file: the market is mad"
+        ]
+        await running.until(lambda: kill_latched(running), "the kill in the store")
+
+
+def kill_latched(running: RunningBot) -> bool:
+    return running.store.read(operator_of).state is OperatorState.KILLED

@@ -216,7 +216,7 @@ def _app(loaded: Loaded, bot: Bot, home: Home, token: str, logs: Logs, clock: Cl
 
     return create_app(
         view,
-        BotCommands(bot, home.kill_ordered),
+        BotCommands(bot),
         token=token,
         logs=logs,
         clock=clock,

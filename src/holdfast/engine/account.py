@@ -35,6 +35,8 @@ class Account:
     ids: Ids
     state: AccountState
     log: LogLine
+    kill_ordered: Callable[[], str | None]
+    """Why the kill file orders a kill, or None; asked on every step, so it must be cheap."""
     alerts: Alerts = field(default_factory=Alerts)
     decisions: deque[DecisionView] = field(default_factory=lambda: deque(maxlen=DECISIONS_KEPT))
     counters: Counter[str] = field(default_factory=Counter)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.decisions.gate import OperatorState
 from holdfast.decisions.select import Performance
 from holdfast.decisions.step import Concern, Read, Want
 from holdfast.domain.intents import Accepted
@@ -35,7 +34,7 @@ LEVERAGE_RETRY_MS = 60_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotParts:
     """What a bot is made of. *write_snapshot* replaces `logs/final_snapshot.json` atomically;
-    *kill_ordered* says why the kill file orders a kill, or None."""
+    *kill_ordered* says why the kill file orders a kill, or None; it is asked on every step."""
 
     settings: BotSettings
     exchange: Exchange
@@ -67,6 +66,7 @@ class Bot:
             ids=parts.ids,
             state=state,
             log=parts.log,
+            kill_ordered=parts.kill_ordered,
         )
         self.supervisor = Supervisor(self.account, publish)
         self._orders = AccountOrders(self.supervisor)
@@ -134,10 +134,9 @@ class Bot:
             await asyncio.sleep(settings.trading.check_interval_ms / 1000)
 
     async def _keep_house(self) -> None:
-        """Each supervision cycle: the kill file, leverage, performance figures, the snapshot."""
+        """Each supervision cycle: leverage, performance figures, the snapshot."""
         while True:
             with self.supervisor.boundary("house"):
-                await self._obey_kill_file()
                 await self._align_leverage()
                 await self._learn_performance()
                 await self._snapshot()
@@ -150,11 +149,6 @@ class Bot:
             self.supervisor.entries.performance = {
                 name: Performance(trades=count, wins=wins) for name, (wins, count) in rates.items()
             }
-
-    async def _obey_kill_file(self) -> None:
-        why = self._parts.kill_ordered()
-        if why is not None and self.account.operator is not OperatorState.KILLED:
-            await self.supervisor.command("kill", "kill file", why)
 
     async def _align_leverage(self) -> None:
         """Set the configured leverage where no position stands; entries are gated by what is set."""

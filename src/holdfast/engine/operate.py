@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from holdfast.decisions.gate import OperatorState
 from holdfast.engine.bot import Bot
 from holdfast.engine.commands import CommandResult
@@ -11,18 +9,17 @@ from holdfast.engine.liquidation import LiquidationState
 
 
 class BotCommands:
-    """`engine.commands.OperatorCommands` of one bot; *kill_ordered* says why the kill file stands."""
+    """`engine.commands.OperatorCommands` of one bot."""
 
-    def __init__(self, bot: Bot, kill_ordered: Callable[[], str | None]) -> None:
+    def __init__(self, bot: Bot) -> None:
         self._bot = bot
-        self._kill_ordered = kill_ordered
 
     async def run(self, *, who: str, why: str) -> CommandResult:
         """Clear stop and kill, sync anew, then trade."""
         if self._bot.account.settings.global_kill_switch:
             message = "GLOBAL_KILL_SWITCH is set: unset it and restart before the bot may trade"
             return CommandResult(done=False, state=self._bot.account.operator.value, message=message)
-        file_kill = self._kill_ordered()
+        file_kill = self._bot.account.kill_ordered()
         if file_kill is not None:
             message = f"the kill file stands ({file_kill}): remove it first"
             return CommandResult(done=False, state=self._bot.account.operator.value, message=message)
@@ -58,6 +55,6 @@ class BotCommands:
         )
 
     async def _order(self, command: str, who: str, why: str) -> CommandResult:
-        answer = await self._bot.supervisor.command(command, who, why)
+        answer = await self._bot.supervisor.desk.command(command, who, why)
         expected = {"run": "running", "stop": "stopped", "kill": "killed"}[command]
         return CommandResult(done=answer == expected, state=self._bot.account.operator.value, message=answer)

@@ -23,10 +23,11 @@ from holdfast.engine.account import Account
 from holdfast.engine.apply import RULES_MS, Applier
 from holdfast.engine.bookkeeper import Bookkeeper
 from holdfast.engine.boundary import Boundary
+from holdfast.engine.desk import OperatorDesk, tell
 from holdfast.engine.entries import Entries
 from holdfast.engine.events import Answered, Applied, Event, Inbox, Ordered, Signals, Tick, Told
 from holdfast.engine.executor import Executor, Lane
-from holdfast.engine.memory import LIQUIDATING, MemoryUnwritable, Remembered
+from holdfast.engine.memory import LIQUIDATING, Remembered
 from holdfast.engine.reader import Reader
 from holdfast.engine.resolver import Resolver
 from holdfast.engine.view import View
@@ -39,8 +40,6 @@ STOP_MISSING_AFTER_MS = 2_000
 WAKE_FLOOR_MS = 20
 HOPS_TO_DISK = 2
 """Turns of the loop from a dispatched request to the disk's thread: its lane, then the store's writer."""
-DURABLE_PATIENCE_S = 1.0
-DURABLE_RETRY_S = 1.0
 
 
 class Supervisor:
@@ -56,7 +55,6 @@ class Supervisor:
         self._pending: tuple[Tracked, ...] = ()
         self._waiters: dict[str, asyncio.Future[Outcome]] = {}
         self._resuming: set[int] | None = None
-        self._last_order: Ordered | None = None
         self.recalled = asyncio.Event()
         """Set once what the last run left is known."""
         self.boundary = Boundary(account)
@@ -83,6 +81,7 @@ class Supervisor:
         )
         self.applier = Applier(account, self.books)
         self.entries = Entries(account, self.executor, self.leave)
+        self.desk = OperatorDesk(account, self.inbox, sync=self._sync_all, spawn=self.spawn)
         self._view: View | None = None
 
     # --- life ----------------------------------------------------------------------------------
@@ -190,6 +189,7 @@ class Supervisor:
                 Concern("INBOX_OVERFLOW", "warning", "", "events were lost: the account is read again")
             )
             self._sync_all()
+        self.desk.obey_kill_file()
         wants = [want for event in events for want in self._apply(event)]
         plan, now = self._step()
         for _ in range(HOPS_TO_DISK):
@@ -207,11 +207,11 @@ class Supervisor:
             case Signals():
                 self.entries.take(event, self.dispatch)
             case Ordered():
-                self._obey(event)
+                self.desk.obey(event)
             case Tick():
                 pass
             case Applied():
-                _tell(event, "")
+                tell(event, "")
             case _:
                 return self.applier.apply(event)
         return ()
@@ -384,65 +384,6 @@ class Supervisor:
     async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         with self.boundary(name):
             await work
-
-    # --- orders of a person --------------------------------------------------------------------
-
-    def _obey(self, order: Ordered) -> None:
-        """In force at once in memory; made durable beside, then answered."""
-        account = self.account
-        states = {
-            "run": OperatorState.RUNNING,
-            "stop": OperatorState.STOPPED,
-            "kill": OperatorState.KILLED,
-        }
-        state = states[order.command]
-        if state is OperatorState.STOPPED and account.operator is OperatorState.KILLED:
-            _tell(order, "killed is latched; only run lifts it")
-            return
-        account.operator, account.operator_why = state, f"{order.who}: {order.why}"
-        self._last_order = order
-        if state is OperatorState.RUNNING:
-            self._sync_all()
-        account.say("operator", "", f"{order.command} by {order.who}: {order.why}")
-        self.spawn("operator", self._make_durable(state, order))
-
-    async def _make_durable(self, state: OperatorState, order: Ordered) -> None:
-        """Answer once it is durable, or soon that it is not yet: an order in force must not wait for a
-        disk. Then it is tried again until it is written or a later order stands (G26, G30)."""
-        while (trouble := await self._set_operator(state, order)) is not None:
-            text = f"{state.value} is in force but not written yet, a restart would not know of it: {trouble}"
-            self.account.concern(Concern("ORDER_NOT_DURABLE", "critical", "", text))
-            _tell(order, text)
-            await asyncio.sleep(DURABLE_RETRY_S)
-            if order is not self._last_order:
-                return
-        if order is self._last_order:
-            self.account.relieved("ORDER_NOT_DURABLE")
-        _tell(order, state.value)
-
-    async def _set_operator(self, state: OperatorState, order: Ordered) -> str | None:
-        """Why it could not be written; None when it is durable."""
-        try:
-            async with asyncio.timeout(DURABLE_PATIENCE_S):
-                await self.account.memory.set_operator(state, order.who, order.why)
-        except MemoryUnwritable as error:
-            return str(error)
-        except TimeoutError:
-            return f"the database took longer than {DURABLE_PATIENCE_S} s"
-        return None
-
-    async def command(self, command: str, who: str, why: str) -> str:
-        """Give an operator's command and wait until it is durable; returns the new state, or what stands
-        in the way of it (a database that does not take it is waited for `DURABLE_PATIENCE_S`)."""
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.inbox.put(Ordered(command, who, why, done), urgent=True)
-        return await done
-
-
-def _tell(asked: Ordered | Applied, answer: str) -> None:
-    """Whoever asked may have given up waiting meanwhile."""
-    if not asked.done.done():
-        asked.done.set_result(answer)
 
 
 def _lanes(intents: tuple[Intent, ...]) -> list[tuple[Intent, ...]]:
