@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from holdfast.simulator.faults import Fault
+
 KEPT = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A request in the moment it reached the exchange, before anything came of it."""
+
+    at_ms: int
+    account: str
+    """The API key."""
+    address: str
+    method: str
+    path: str
+    params: Mapping[str, str]
+    weight: int
+    orders: int
+    """What it counts against the order limits."""
+    faults: tuple[Fault, ...]
+    """Those it meets."""
+
+
+ArrivalListener = Callable[[Arrival], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +61,19 @@ class RequestLog:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._seen: deque[Seen] = deque(maxlen=kept)
+        self._listeners: list[ArrivalListener] = []
+
+    def listen(self, listener: ArrivalListener) -> None:
+        """Call *listener* with every request that arrives, whatever becomes of it."""
+        self._listeners.append(listener)
+
+    @property
+    def listened(self) -> bool:
+        return bool(self._listeners)
+
+    def arrived(self, arrival: Arrival) -> None:
+        for listener in self._listeners:
+            listener(arrival)
 
     def add(
         self,

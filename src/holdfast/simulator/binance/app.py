@@ -26,7 +26,7 @@ from holdfast.simulator.binance.venue import Call, Venue
 from holdfast.simulator.core.engine import Core
 from holdfast.simulator.core.model import CoreRefusal, SimAccount
 from holdfast.simulator.faults import Fault, FaultKind, FaultPlan
-from holdfast.simulator.requests import RequestLog
+from holdfast.simulator.requests import Arrival, RequestLog
 
 BODY_BYTES_MAX = 1024 * 1024
 JSON = "application/json"
@@ -140,10 +140,28 @@ class BinanceApp:
             await asyncio.sleep(wait_s)
 
     def _faults(self, arrived: Arrived) -> list[Fault]:
-        pairs = arrived.params.shown()
-        return self.hub.faults.for_request(
-            arrived.method, arrived.path, pairs, arrived.key, self.clock.now_ms()
+        pairs, now_ms = arrived.params.shown(), self.clock.now_ms()
+        faults = self.hub.faults.for_request(arrived.method, arrived.path, pairs, arrived.key, now_ms)
+        if self.log.listened:
+            self._tell_arrival(arrived, pairs, faults, now_ms)
+        return faults
+
+    def _tell_arrival(
+        self, arrived: Arrived, pairs: Mapping[str, str], faults: list[Fault], now_ms: int
+    ) -> None:
+        route = self._routes.get((arrived.method, arrived.path))
+        arrival = Arrival(
+            at_ms=now_ms,
+            account=arrived.key,
+            address=arrived.address,
+            method=arrived.method,
+            path=arrived.path,
+            params=pairs,
+            weight=route.weighs(arrived.params) if route else 1,
+            orders=route.orders[0] if route else 0,
+            faults=tuple(faults),
         )
+        self.log.arrived(arrival)
 
     async def _before(self, faults: list[Fault], request: web.Request) -> None:
         """Faults that come before any effect and need time or cut the connection."""

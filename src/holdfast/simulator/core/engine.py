@@ -33,7 +33,7 @@ from holdfast.simulator.core.model import (
 )
 from holdfast.simulator.core.settle import judge_all, settle
 from holdfast.simulator.core.testimony import testify
-from holdfast.simulator.core.truth import Truth, Watch
+from holdfast.simulator.core.truth import CoverListener, Truth, Watch
 from holdfast.simulator.core.world import Ledger, World
 
 __all__ = ["Core", "CoreConfig"]
@@ -92,6 +92,10 @@ class Core:
         """Call *listener* with every event from now on; it must not call the core back."""
         self._world.listeners.append(listener)
 
+    def listen_cover(self, listener: CoverListener) -> None:
+        """The same for every change of what a stop covers: the truth that naked time is counted by."""
+        self._world.cover_listeners.append(listener)
+
     # --- accounts ----------------------------------------------------------------------------------
 
     def accounts(self) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ class Core:
         if account_id in self._world.ledgers or api_key in self._by_key:
             raise ValueError(f"expected a new account id and API key, found {account_id!r} taken")
         account = SimAccount(account_id=account_id, api_key=api_key, secret=secret, wallet=ZERO)
-        watch = Watch(self.config.naked_tolerance_ms)
+        watch = Watch(self.config.naked_tolerance_ms, account_id, self._world.cover_listeners)
         ledger = Ledger(account, History(account, self.now_ms), watch)
         self._world.ledgers[account_id] = ledger
         self._by_key[api_key] = account_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -69,6 +69,20 @@ class Truth:
     wallet: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class CoverChange:
+    """A position opened or lost its cover (False), came to be covered (True), or ended (None)."""
+
+    at_ms: int
+    account_id: str
+    symbol: Symbol
+    side: PositionSide
+    covered: bool | None
+
+
+CoverListener = Callable[[CoverChange], None]
+
+
 @dataclass(slots=True)
 class _Episode:
     """A position from opening to flat."""
@@ -114,8 +128,12 @@ class _Episode:
 class Watch:
     """Counts, per account, as things happen."""
 
-    def __init__(self, tolerance_ms: int) -> None:
+    def __init__(
+        self, tolerance_ms: int, account_id: str = "", listeners: Sequence[CoverListener] = ()
+    ) -> None:
         self._tolerance_ms = tolerance_ms
+        self._account_id = account_id
+        self._listeners = listeners
         self._open: dict[tuple[Symbol, PositionSide], _Episode] = {}
         self.past: list[PositionTruth] = []
         self._client_ids: Counter[tuple[str, str]] = Counter()
@@ -131,16 +149,26 @@ class Watch:
     def opened(self, symbol: Symbol, side: PositionSide, now_ms: int) -> None:
         """A position came to be; naked until told otherwise."""
         self._open[symbol, side] = _Episode(symbol, side, now_ms, now_ms)
+        self._tell(symbol, side, now_ms, covered=False)
 
     def closed(self, symbol: Symbol, side: PositionSide, now_ms: int) -> None:
         episode = self._open.pop((symbol, side))
         episode.update(now_ms, covered=True, tolerance_ms=self._tolerance_ms)
         episode.closed_ms = now_ms
         self.past.append(replace(episode.told(now_ms, Decimal(0), 0), covered=False))
+        self._tell(symbol, side, now_ms, covered=None)
 
     def cover(self, symbol: Symbol, side: PositionSide, now_ms: int, *, covered: bool) -> None:
         """A position has, or has not, a covering stop now."""
-        self._open[symbol, side].update(now_ms, covered, self._tolerance_ms)
+        episode = self._open[symbol, side]
+        was_covered = episode.naked_since is None
+        episode.update(now_ms, covered, self._tolerance_ms)
+        if covered is not was_covered:
+            self._tell(symbol, side, now_ms, covered=covered)
+
+    def _tell(self, symbol: Symbol, side: PositionSide, now_ms: int, *, covered: bool | None) -> None:
+        for listener in self._listeners:
+            listener(CoverChange(now_ms, self._account_id, symbol, side, covered))
 
     def position(
         self, symbol: Symbol, side: PositionSide, now_ms: int, quantity: Decimal, stops_live: int

@@ -27,7 +27,7 @@ from holdfast.simulator.core.model import (
     SimPosition,
 )
 from holdfast.simulator.core.quote import Quote
-from holdfast.simulator.core.truth import Watch
+from holdfast.simulator.core.truth import CoverListener, Watch
 
 PositionId = tuple[Symbol, PositionSide]
 CLIENT_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -77,6 +77,7 @@ class World:
         self.resting: dict[Symbol, dict[int, tuple[Ledger, SimOrder]]] = {one: {} for one in self.quotes}
         self.armed: dict[Symbol, dict[int, tuple[Ledger, SimAlgo]]] = {one: {} for one in self.quotes}
         self.listeners: list[CoreListener] = []
+        self.cover_listeners: list[CoverListener] = []
         self.touched: dict[str, Ledger] = {}
         self.moved: dict[tuple[str, PositionId], Ledger] = {}
         """Positions changed since the last settling."""
