@@ -50,10 +50,20 @@ class FaultKind(StrEnum):
     WS_SILENT = "ws_silent"
     """The socket stays open (pings are answered), but nothing is delivered."""
     WS_CLOSE = "ws_close"
-    """The socket is closed with *ws_code*."""
+    """The socket is closed with *ws_code*; 1006 cuts it without a word."""
     EVENTS_DELAYED = "events_delayed"
     EVENTS_DROPPED = "events_dropped"
     EVENTS_DOUBLED = "events_doubled"
+    DOUBLED_REPLY = "doubled_reply"
+    """The answer comes a second time on the same connection, *delay_ms* behind the first."""
+    FILLED_FIRST = "filled_first"
+    """The order that a cancel names is filled (the stop triggered) just before the cancel is looked at."""
+    FIELD_MISSING = "field_missing"
+    """The JSON members *member* are left out of answers and stream messages."""
+    FIELD_RETYPED = "field_retyped"
+    """Numbers come as text, and text that is a number as a number."""
+    FIELD_CHANGED = "field_changed"
+    """The members say *word*: a word nobody knows yet, a price of 0, NaN or anything."""
 
 
 class BadFault(ValueError):
@@ -69,8 +79,17 @@ ON_SOCKETS = frozenset(
         FaultKind.EVENTS_DOUBLED,
     }
 )
+REWRITING = frozenset({FaultKind.FIELD_MISSING, FaultKind.FIELD_RETYPED, FaultKind.FIELD_CHANGED})
+"""They touch answers whose path, and stream messages whose name *path* is found in."""
 # These come on top of others; the first of any other kind decides the request.
-ADDING = frozenset({FaultKind.DELAY, FaultKind.DELAY_REPLY, FaultKind.STALE_READ, FaultKind.EMPTY_READ})
+ADDING = REWRITING | {
+    FaultKind.DELAY,
+    FaultKind.DELAY_REPLY,
+    FaultKind.STALE_READ,
+    FaultKind.EMPTY_READ,
+    FaultKind.DOUBLED_REPLY,
+    FaultKind.FILLED_FIRST,
+}
 
 # What a kind answers when the fault does not say: (status, code, message).
 _ANSWERS: Mapping[FaultKind, tuple[int, int, str]] = {
@@ -91,7 +110,8 @@ class Fault:
     name: str = ""
     method: str = ""
     path: str = ""
-    """A regular expression searched in the path; for sockets in the event's or stream's name."""
+    """A regular expression searched in the path; for sockets in the stream's name, or the event's with
+    its execution or status (`ORDER_TRADE_UPDATE/NEW`, `ALGO_UPDATE/TRIGGERED`)."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters the request must carry, with exactly these values."""
     account: str = ""
@@ -112,12 +132,19 @@ class Fault:
     retry_after_s: int = 5
     delay_ms: int = 1_000
     ws_code: int = 1001
+    member: str = ""
+    """A regular expression that the names of the touched JSON members match in full; "" = all."""
+    word: str = "SOMETHING_NEW"
 
     def __post_init__(self) -> None:
-        try:
-            re.compile(self.path)
-        except re.error as error:
-            raise BadFault(f"path: expected a regular expression, found {self.path!r} ({error})") from error
+        for name in ("path", "member"):
+            pattern = getattr(self, name)
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise BadFault(
+                    f"{name}: expected a regular expression, found {pattern!r} ({error})"
+                ) from error
         if not 0 <= self.probability <= 1:
             raise BadFault(f"probability: expected 0 to 1, found {self.probability}")
         for name in ("skip", "times", "delay_ms", "retry_after_s", "from_ms", "to_ms"):
@@ -132,6 +159,11 @@ class Fault:
             code if self.code is None else self.code,
             msg if self.msg is None else self.msg,
         )
+
+    @property
+    def on_sockets(self) -> bool:
+        """It may touch stream messages; one that rewrites does unless it names an HTTP method."""
+        return self.kind in ON_SOCKETS or (self.kind in REWRITING and not self.method)
 
     def to_json(self) -> dict[str, object]:
         """Only what differs from the defaults."""
@@ -206,6 +238,7 @@ class Delivery:
 
     copies: int = 1
     delay_ms: int = 0
+    rewrites: tuple[Fault, ...] = ()
 
 
 PLAINLY = Delivery()
@@ -268,18 +301,20 @@ class FaultPlan:
         """How to deliver the message *name* of the *stream* (`user` or `market`)."""
         if not self._active:
             return PLAINLY
-        copies, delay_ms = 1, 0
+        copies, delay_ms, rewrites = 1, 0, []
         for active in self._on_sockets(stream, name, account, now_ms):
             kind = active.fault.kind
             if kind is FaultKind.WS_CLOSE or not active.fires():
                 continue
             if kind in (FaultKind.WS_SILENT, FaultKind.EVENTS_DROPPED):
                 return Delivery(copies=0)
-            if kind is FaultKind.EVENTS_DOUBLED:
+            if kind in REWRITING:
+                rewrites.append(active.fault)
+            elif kind is FaultKind.EVENTS_DOUBLED:
                 copies += 1
             else:
                 delay_ms += active.fault.delay_ms
-        return Delivery(copies, delay_ms)
+        return Delivery(copies, delay_ms, tuple(rewrites))
 
     def closes(self, stream: str, account: str, now_ms: int) -> Fault | None:
         """The fault that closes this socket now, if any."""
@@ -292,7 +327,7 @@ class FaultPlan:
         return [
             active
             for active in self.listing()
-            if active.fault.kind in ON_SOCKETS
+            if active.fault.on_sockets
             and active.within(now_ms)
             and active.fault.stream in ("all", stream)
             and active.fault.account in ("", account)

@@ -96,7 +96,7 @@ def post_algo(call: Call) -> Row:
     return algo_row(call.core.instrument(algo.symbol), algo, extras)
 
 
-def _selectors(params: Params) -> tuple[int | None, str | None]:
+def selectors(params: Params) -> tuple[int | None, str | None]:
     algo_id, own_id = params.integer_or_none("algoId"), params.text("clientAlgoId") or None
     if algo_id is None and own_id is None:
         raise either("algoId", "clientAlgoId")
@@ -104,7 +104,7 @@ def _selectors(params: Params) -> tuple[int | None, str | None]:
 
 
 def delete_algo(call: Call) -> Row:
-    algo_id, own_id = _selectors(call.params)
+    algo_id, own_id = selectors(call.params)
     algo = call.core.cancel_algo(call.account_id, algo_id=algo_id, client_id=own_id)
     # The code is a string here, and only here.
     return {"algoId": algo.algo_id, "clientAlgoId": algo.client_id, "code": "200", "msg": "success"}
@@ -116,7 +116,7 @@ def delete_all_algos(call: Call) -> Row:
 
 
 def _find(call: Call, view: SimAccount) -> SimAlgo | None:
-    algo_id, own_id = _selectors(call.params)
+    algo_id, own_id = selectors(call.params)
     if algo_id is not None:
         return view.algos.get(algo_id)
     return call.core.algo_by_client_id(view, own_id or "")

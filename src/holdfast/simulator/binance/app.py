@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import orjson
@@ -20,13 +20,15 @@ from holdfast.simulator.binance.auth import check_signature, check_time, checked
 from holdfast.simulator.binance.errors import WireError, no_such_path, refused
 from holdfast.simulator.binance.hub import CLOSE_WITHIN_S, Hub
 from holdfast.simulator.binance.params import Params
+from holdfast.simulator.binance.races import fill_first
 from holdfast.simulator.binance.routes import ROUTES, Door, Route
 from holdfast.simulator.binance.sockets import CATEGORIES
 from holdfast.simulator.binance.venue import Call, Venue
 from holdfast.simulator.core.engine import Core
 from holdfast.simulator.core.model import CoreRefusal, SimAccount
-from holdfast.simulator.faults import Fault, FaultKind, FaultPlan
+from holdfast.simulator.faults import REWRITING, Fault, FaultKind, FaultPlan
 from holdfast.simulator.requests import Arrival, RequestLog
+from holdfast.simulator.rewrite import rewritten_body
 
 BODY_BYTES_MAX = 1024 * 1024
 JSON = "application/json"
@@ -127,7 +129,8 @@ class BinanceApp:
                 raise _Reset
             self._note(arrived, answer.status, answer.code)
             await self._travel(sum(f.delay_ms for f in faults if f.kind is FaultKind.DELAY_REPLY))
-            return _reply(answer)
+            twice = next((fault for fault in faults if fault.kind is FaultKind.DOUBLED_REPLY), None)
+            return await _reply_twice(request, answer, twice.delay_ms) if twice else _reply(answer)
         except _Reset:
             self._note(arrived, 0, 0)
             if request.transport is not None:
@@ -197,6 +200,7 @@ class BinanceApp:
         self.venue.advance(now_ms)
         stale_ms = sum(fault.delay_ms for fault in faults if fault.kind is FaultKind.STALE_READ)
         call = Call(self.venue, arrived.params, now_ms, arrived.address, extra_lag_ms=stale_ms)
+        call.raced = any(fault.kind is FaultKind.FILLED_FIRST for fault in faults)
         try:
             payload = self._checked(arrived, call)
             return Answer(200, orjson.dumps(payload), self._counted(call))
@@ -224,6 +228,8 @@ class BinanceApp:
             call.owner = self._caller(arrived, route)
         if route.orders != (0, 0):
             call.headers |= limiter.count_orders(call.account_id, *route.orders, call.now_ms)
+        if call.raced and arrived.method == "DELETE":
+            fill_first(call)
         return route.handler(call)
 
     def _caller(self, arrived: Arrived, route: Route) -> SimAccount:
@@ -286,6 +292,19 @@ def _reply(answer: Answer) -> web.Response:
     return web.Response(
         status=answer.status, body=answer.body, headers=answer.headers, content_type=answer.kind
     )
+
+
+async def _reply_twice(request: web.Request, answer: Answer, delay_ms: int) -> web.StreamResponse:
+    """The very same bytes again behind the answer, as a broken proxy sends them."""
+    response = _reply(answer)
+    await response.prepare(request)
+    await response.write_eof()
+    await asyncio.sleep(delay_ms / 1_000)
+    head = [f"HTTP/1.1 {response.status} {response.reason}"]
+    head += [f"{name}: {value}" for name, value in response.headers.items()]
+    if request.transport is not None:
+        request.transport.write("\r\n".join([*head, "", ""]).encode() + answer.body)
+    return response
 
 
 def is_socket(request: web.Request) -> bool:
@@ -357,6 +376,8 @@ def answer_after(fault: Fault, answer: Answer) -> Answer:
         return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
     if fault.kind is FaultKind.EMPTY_READ:
         return Answer(200, b"[]", answer.headers)
+    if fault.kind in REWRITING:
+        return replace(answer, body=rewritten_body(fault, answer.body))
     return answer
 
 

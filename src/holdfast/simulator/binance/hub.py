@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 import orjson
 from aiohttp import WSCloseCode, web
@@ -16,7 +17,8 @@ from holdfast.simulator.binance.sockets import Socket, Sockets, control
 from holdfast.simulator.binance.user_stream import AnyUserEvent, EventWords, ListenKeys, Marks, expired_event
 from holdfast.simulator.binance.venue import Venue
 from holdfast.simulator.core.model import CoreEvent, Execution, OrderEvent, PriceEvent, TradeEvent
-from holdfast.simulator.faults import FaultPlan
+from holdfast.simulator.faults import Delivery, FaultPlan
+from holdfast.simulator.rewrite import rewritten
 
 MESSAGE_BYTES_MAX = 10 * 1024 * 1024
 CLOSE_WITHIN_S = 1.0
@@ -71,8 +73,8 @@ class Hub:
             return
         now_ms = self.venue.core.now_ms
         for row in rows:
-            plan = self.faults.for_message("user", str(row["e"]), account_id, now_ms)
-            data = orjson.dumps(row)
+            plan = self.faults.for_message("user", event_name(row), account_id, now_ms)
+            data = orjson.dumps(_as_told(row, plan))
             for socket in listeners:
                 for _ in range(plan.copies):
                     socket.deliver(key, data, self._half_s + plan.delay_ms / 1_000)
@@ -105,7 +107,7 @@ class Hub:
         listeners = [s for s in self.sockets.listeners(feed.name) if s.category in ("", feed.category)]
         for payload in payloads:
             plan = self.faults.for_message("market", feed.name, "", moment.now_ms)
-            data = orjson.dumps(payload)
+            data = orjson.dumps(_as_told(payload, plan))
             for socket in listeners:
                 for _ in range(plan.copies):
                     socket.deliver(feed.name, data, self._half_s + plan.delay_ms / 1_000)
@@ -144,7 +146,7 @@ class Hub:
             autoping=False, compress=False, max_msg_size=MESSAGE_BYTES_MAX, timeout=CLOSE_WITHIN_S
         )
         await ws.prepare(request)
-        socket = self.sockets.add(category, combined, ws)
+        socket = self.sockets.add(category, combined, ws, partial(_cut, request))
         self._subscribe(socket, names)
         try:
             async with asyncio.TaskGroup() as group:
@@ -168,3 +170,21 @@ class Hub:
     def _subscribe(self, socket: Socket, names: list[str]) -> None:
         self.sockets.subscribe(socket, names)
         self.open_feeds(names)
+
+
+def event_name(row: Row) -> str:
+    """What faults know a user event by: its kind, with an order's execution or a conditional's status."""
+    body = row.get("o")
+    detail = (body.get("x") or body.get("X")) if isinstance(body, dict) else None
+    return f"{row['e']}/{detail}" if detail else str(row["e"])
+
+
+def _as_told(payload: object, plan: Delivery) -> object:
+    for fault in plan.rewrites:
+        payload = rewritten(fault, payload)
+    return payload
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import orjson
@@ -20,6 +20,8 @@ STREAMS_MAX = 1_024
 PING_EVERY_S = 180.0
 PONG_WITHIN_S = 600.0
 LIFETIME_S = 24 * 3600.0
+CUT = 1006
+"""No code for the wire: the connection ends without a closing handshake."""
 
 CATEGORIES = ("public", "market", "private")
 
@@ -27,12 +29,20 @@ CATEGORIES = ("public", "market", "private")
 class Socket:
     """One connection. *category* "" is a bare path, which serves everything (legacy clients)."""
 
-    def __init__(self, number: int, category: str, combined: bool, ws: web.WebSocketResponse) -> None:
+    def __init__(
+        self,
+        number: int,
+        category: str,
+        combined: bool,
+        ws: web.WebSocketResponse,
+        cut: Callable[[], None],
+    ) -> None:
         self.number = number
         self.category = category
         self.combined = combined
         self.names: dict[str, None] = {}
         self._ws = ws
+        self._cut = cut
         self._loop = asyncio.get_running_loop()
         self._queue: list[tuple[float, int, bytes]] = []
         self._sequence = 0
@@ -65,7 +75,10 @@ class Socket:
         try:
             while self._closing is None:
                 await self._send_due()
-            await self._ws.close(code=self._closing)
+            if self._closing == CUT:
+                self._cut()
+            else:
+                await self._ws.close(code=self._closing)
         except ConnectionError:
             return
 
@@ -122,8 +135,11 @@ class Sockets:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def add(self, category: str, combined: bool, ws: web.WebSocketResponse) -> Socket:
-        socket = Socket(self._next, category, combined, ws)
+    def add(
+        self, category: str, combined: bool, ws: web.WebSocketResponse, cut: Callable[[], None]
+    ) -> Socket:
+        """*cut* ends the connection at once, without a word."""
+        socket = Socket(self._next, category, combined, ws, cut)
         self._next += 1
         self._open[socket.number] = socket
         self._empty.clear()

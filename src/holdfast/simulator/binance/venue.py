@@ -116,6 +116,8 @@ class Call:
     key: str = ""
     owner: SimAccount | None = None
     extra_lag_ms: int = 0
+    raced: bool = False
+    """By a fault, what this request wants to cancel is filled first."""
     headers: dict[str, str] = field(default_factory=dict)
 
     @property

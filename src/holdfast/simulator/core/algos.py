@@ -110,7 +110,7 @@ def trigger(world: World, quote: Quote) -> None:
         if algo.type is AlgoType.TRAILING_STOP_MARKET:
             _trail(world, ledger, algo, price)
         if _reached(algo, price) and not _held_back(quote, algo):
-            _start(world, ledger, algo)
+            start(world, ledger, algo)
 
 
 def _reached(algo: SimAlgo, price: Decimal) -> bool:
@@ -154,7 +154,8 @@ def _follow(world: World, algo: SimAlgo, price: Decimal) -> None:
         algo.trigger_price = ceil_to(price * (ONE + behind), tick)
 
 
-def _start(world: World, ledger: Ledger, algo: SimAlgo) -> None:
+def start(world: World, ledger: Ledger, algo: SimAlgo) -> None:
+    """TRIGGERING now; the order follows in a moment, unless it is to hang (G32)."""
     algo.triggered_ms = world.now_ms
     set_algo(world, ledger, algo, AlgoStatus.TRIGGERING)
     if algo.symbol in world.stuck:

@@ -10,6 +10,7 @@ from holdfast.domain.symbol import Symbol
 from holdfast.simulator.core import orders
 from holdfast.simulator.core.book import end_order, new_order, set_algo
 from holdfast.simulator.core.instruments import decimals_of
+from holdfast.simulator.core.matching import allowed, fill
 from holdfast.simulator.core.model import (
     AlgoStatus,
     ExpireReason,
@@ -19,6 +20,7 @@ from holdfast.simulator.core.model import (
     Status,
 )
 from holdfast.simulator.core.positions import closing_side
+from holdfast.simulator.core.risk import close_at_mark
 from holdfast.simulator.core.world import Ledger, World
 
 
@@ -62,6 +64,21 @@ def open_position(world: World, ledger: Ledger, symbol: Symbol, side: Side, quan
         client_id=world.client_id("web_"),
     )
     return orders.place(world, ledger, request)
+
+
+def fill_resting_order(world: World, ledger: Ledger, order: SimOrder) -> None:
+    """Fill the whole rest at the order's own price, as if the market had come by."""
+    part = allowed(ledger, order)
+    if part > 0:
+        fill(world, ledger, order, order.price, part, maker=True)
+
+
+def delist(world: World, symbol: Symbol) -> None:
+    """Positions are settled at mark, orders expire, and nothing is traded any more."""
+    for ledger in world.ledgers.values():
+        for position in [one for one in ledger.held.values() if one.symbol == symbol]:
+            close_at_mark(world, ledger, position, f"settlement_autoclose-{world.now_ms}")
+    set_status(world, symbol, "CLOSE")
 
 
 def set_status(world: World, symbol: Symbol, status: str) -> None:

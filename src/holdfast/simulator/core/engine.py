@@ -353,7 +353,48 @@ class Core:
         with self._acting(account_id) as ledger:
             position = ledger.held.get((symbol, position_side))
             if position is not None:
-                risk.deleverage(self._world, ledger, position)
+                risk.close_at_mark(self._world, ledger, position, "adl_autoclose")
+
+    def fill_by_hand(
+        self, account_id: str, symbol: Symbol, *, order_id: int | None = None, client_id: str | None = None
+    ) -> SimOrder:
+        """Let a resting order fill at its price; UNKNOWN_ORDER when there is none of that id."""
+        with self._acting(account_id) as ledger:
+            order = orders.find_open(ledger, symbol, order_id, client_id)
+            byhand.fill_resting_order(self._world, ledger, order)
+        return copy.copy(order)
+
+    def trigger_by_hand(
+        self, account_id: str, *, algo_id: int | None = None, client_id: str | None = None
+    ) -> SimAlgo:
+        """Let a conditional order trigger now, whatever the price; UNKNOWN_ORDER when none waits."""
+        with self._acting(account_id) as ledger:
+            algo = algos.find_open(ledger, algo_id, client_id)
+            algos.start(self._world, ledger, algo)
+        return copy.copy(algo)
+
+    def liquidate(
+        self, account_id: str, symbol: Symbol, position_side: PositionSide = PositionSide.BOTH
+    ) -> None:
+        """Liquidate a position at mark, as if its margin were gone; its orders expire."""
+        with self._acting(account_id) as ledger:
+            position = ledger.held.get((symbol, position_side))
+            if position is not None:
+                risk.liquidate(self._world, ledger, [position], ZERO)
+
+    def delist(self, symbol: Symbol) -> None:
+        """Settle every position at mark (client id `settlement_autoclose-`) and close the symbol for good."""
+        byhand.delist(self._world, symbol)
+        settle(self._world)
+
+    def set_funding(self, symbol: Symbol, rate: Decimal, in_ms: int) -> None:
+        """Announce *rate* for the symbol's next funding, which comes in *in_ms*."""
+        self._world.quote(symbol)
+        self._funding.announce(symbol, rate, self.now_ms + in_ms)
+
+    def freeze_mark(self, symbol: Symbol, *, frozen: bool) -> None:
+        """Mark and index stand still while the last price goes on; thawed, they follow again."""
+        self._world.quote(symbol).frozen = frozen
 
     def stick_triggering(self, symbol: Symbol) -> None:
         """The symbol's next conditional order to trigger hangs in TRIGGERING for ever (G32)."""

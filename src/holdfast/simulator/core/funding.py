@@ -40,6 +40,11 @@ class Funding:
                 self._next[symbol] = self._world.market.next_funding(symbol, self._world.now_ms)
         self._soonest_ms = self._find_soonest()
 
+    def announce(self, symbol: Symbol, rate: Decimal, at_ms: int) -> None:
+        """The next funding is another one than the market's; the market's go on after it."""
+        self._next[symbol] = (at_ms, rate)
+        self._soonest_ms = self._find_soonest()
+
     def _find_soonest(self) -> int:
         return min((at_ms for at_ms, _ in self._next.values()), default=0)
 

@@ -50,6 +50,7 @@ class Quote:
         self.factor = 1.0
         self._moves: list[list[float]] = []
         self.liquidity = 1.0
+        self.frozen = False
         self.spread_ratio = float(config.spread_ratio)
         self.tape: deque[_Print] = deque(maxlen=1000)
         self._trade_id = 0
@@ -81,8 +82,9 @@ class Quote:
         if self._moves:
             self._move()
         price = self._path[second] * self.factor
-        self._index += INDEX_WEIGHT * (price - self._index)
-        self._mark += MARK_WEIGHT * (price - self._mark)
+        if not self.frozen:
+            self._index += INDEX_WEIGHT * (price - self._index)
+            self._mark += MARK_WEIGHT * (price - self._mark)
         before = self.last_ticks
         self._publish(price)
         if second == 0:

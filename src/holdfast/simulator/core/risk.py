@@ -40,7 +40,7 @@ def watch_margin(world: World, ledger: Ledger) -> None:
             balance -= position.isolated_wallet
             own = position.isolated_wallet + gain
             if own <= maintained:
-                _liquidate(world, ledger, [position], own)
+                liquidate(world, ledger, [position], own)
             elif maintained > own * call_ratio:
                 thin.append(position)
         else:
@@ -48,7 +48,7 @@ def watch_margin(world: World, ledger: Ledger) -> None:
             balance += gain
             needed += maintained
     if cross and balance <= needed:
-        _liquidate(world, ledger, cross, balance)
+        liquidate(world, ledger, cross, balance)
     elif needed > balance * call_ratio:
         thin += cross
     if thin and not ledger.margin_called:
@@ -63,7 +63,7 @@ def _call(world: World, ledger: Ledger, positions: Sequence[SimPosition]) -> Non
     world.emit(MarginCallEvent(at_ms=world.now_ms, account_id=account_id, positions=told))
 
 
-def _liquidate(world: World, ledger: Ledger, positions: Sequence[SimPosition], equity: Decimal) -> None:
+def liquidate(world: World, ledger: Ledger, positions: Sequence[SimPosition], equity: Decimal) -> None:
     """Close *positions*, which *equity* no longer carries, each at its share's bankruptcy price or better."""
     if not ledger.margin_called:
         _call(world, ledger, positions)
@@ -106,10 +106,10 @@ def _auto_close(world: World, ledger: Ledger, position: SimPosition, equity: Dec
         fill(world, ledger, order, order.price, order.remaining, maker=False)
 
 
-def deleverage(world: World, ledger: Ledger, position: SimPosition) -> None:
-    """Close *position* at mark, without a fee, as auto-deleveraging does."""
+def close_at_mark(world: World, ledger: Ledger, position: SimPosition, client_id: str) -> None:
+    """Close *position* at mark, without a fee, as auto-deleveraging and settlement do."""
     quote = world.quotes[position.symbol]
-    order = _closing_order(world, ledger, position, quote.mark, "adl_autoclose")
+    order = _closing_order(world, ledger, position, quote.mark, client_id)
     open_order(world, ledger, order)
     fill(world, ledger, order, quote.mark, order.quantity, maker=False, free=True)
 
