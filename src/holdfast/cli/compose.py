@@ -4,52 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 
-import orjson
-from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
 from holdfast.cli.config import Loaded
 from holdfast.console.app import create_app
-from holdfast.decisions.gate import OperatorState
 from holdfast.domain.protocols import Clock
+from holdfast.domain.secret import Secret
 from holdfast.engine.account import LogLine
-from holdfast.engine.bot import Bot, BotParts
+from holdfast.engine.assembly import Place, assembled
+from holdfast.engine.bot import Bot
 from holdfast.engine.operate import BotCommands
-from holdfast.engine.recall import StoreMemory
 from holdfast.engine.view import View
-from holdfast.exchanges.factory import Credentials, make_exchange
-from holdfast.exchanges.port import Exchange
-from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
+from holdfast.exchanges.factory import Credentials
 from holdfast.runtime.blocking import Blocking
 from holdfast.runtime.clock import SharedClock
-from holdfast.runtime.ids import BotIds
 from holdfast.runtime.logs import Logs
-from holdfast.store import audit
-from holdfast.store.atomic import write_atomic
-from holdfast.store.audit_file import AuditFile
-from holdfast.store.database import Store, open_store
-from holdfast.store.errors import StoreError
 from holdfast.store.home import ExchangeAddress, Home
-from holdfast.store.lease import take_lease
-from holdfast.store.operator import operator_of, set_operator
-from holdfast.store.writer import GroupWriter
-from holdfast.strategies.registry import make_strategy
 
 
 def paper_key(home: Home) -> str:
     """What a simulator with an open door is told where no key is configured: one account per home."""
     return f"holdfast-paper-{hashlib.sha256(str(home.path.resolve()).encode()).hexdigest()[:12]}"
-
-
-_SECRET_PLACES = ("wallet", "equity", "available")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,114 +77,28 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
         logs.install()
         for warning in filter(None, (token.warning, *loaded.warnings)):
             logs.logger.warning("start.warning", account=settings.account_id, text=warning)
-        log = log_line(logs, settings.account_id)
-        memory, epoch, blocking = await _memory(stack, loaded, home, clock, log)
-        shared = ExchangeShared(
+        blocking = Blocking("store")
+        if isinstance(clock, SharedClock):
+            clock.waits.append(blocking.waiting_ns)
+        stack.callback(blocking.close)
+        place = Place(
+            home=home,
             clock=clock,
-            random=random.SystemRandom(),
-            settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
+            blocking=blocking,
+            chance=secrets.SystemRandom(),
+            log=log_line(logs, settings.account_id),
+            credentials=_credentials(loaded, key),
+            base_url=loaded.base_url or None,
+            ws_url=loaded.ws_url or None,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            config_hash=loaded.hash,
         )
-        stack.push_async_callback(shared.close)
-        bot = Bot(
-            BotParts(
-                settings=settings,
-                exchange=_exchange(loaded, key, clock, shared),
-                memory=memory,
-                clock=clock,
-                ids=BotIds(clock, epoch, secrets.SystemRandom()),
-                strategies=[
-                    make_strategy(name, params) for name, params in settings.trading.strategies.items()
-                ],
-                log=log,
-                write_snapshot=_snapshot_writer(home, blocking, log),
-                kill_ordered=home.kill_ordered,
-            )
-        )
+        bot = await stack.enter_async_context(assembled(settings, place))
         yield Built(bot, _app(loaded, bot, home, token.value, logs, clock), logs)
 
 
-def _exchange(loaded: Loaded, key: str, clock: Clock, shared: ExchangeShared) -> Exchange:
-    mode = loaded.settings.trading_mode
-    secret = loaded.api_secret if loaded.api_secret else type(loaded.api_secret)(key)
-    return make_exchange(
-        loaded.settings.exchange,
-        credentials=Credentials(key, secret),
-        base_url=loaded.base_url or None,
-        ws_url=loaded.ws_url or None,
-        clock=clock,
-        shared=shared,
-        live=mode == "live",
-        allow_remote=mode == "testnet",
-    )
-
-
-async def _memory(
-    stack: AsyncExitStack, loaded: Loaded, home: Home, clock: Clock, log: LogLine
-) -> tuple[StoreMemory, int, Blocking]:
-    """The open store with its writer; the account's lease is ours from now on."""
-    settings = loaded.settings
-    blocking = Blocking("store")
-    if isinstance(clock, SharedClock):
-        clock.waits.append(blocking.waiting_ns)
-    stack.callback(blocking.close)
-    store = await blocking(lambda: open_store(home.database))
-    stack.callback(store.close)
-    epoch = await blocking(lambda: store.write(lambda c: _take_over(c, loaded, clock.now_ms())))
-    audit_file = AuditFile(home.audit, store, clock.now_ms)
-    writer = GroupWriter(store, blocking, project=audit_file.catch_up)
-    stack.push_async_callback(_close_writer, writer, blocking, audit_file, log)
-    memory = StoreMemory(
-        store=store,
-        writer=writer,
-        blocking=blocking,
-        clock=clock,
-        account_id=settings.account_id,
-        user_id=settings.user_id,
-        exchange=settings.exchange,
-        lease_epoch=epoch,
-        log=log,
-    )
-    return memory, epoch, blocking
-
-
-async def _close_writer(writer: GroupWriter, blocking: Blocking, file: AuditFile, log: LogLine) -> None:
-    await writer.close()
-    await blocking(file.catch_up)
-    if file.problem:
-        log("error.audit_file", {"text": file.problem})
-
-
-def _take_over(connection: Connection, loaded: Loaded, at_ms: int) -> int:
-    """Take the lease, say so, and start to trade where nobody ever ordered otherwise."""
-    settings = loaded.settings
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    epoch = take_lease(connection, settings.account_id, holder, at_ms, user_id=settings.user_id)
-    details = {
-        "version": version("holdfast"),
-        "config_hash": loaded.hash,
-        "trading_mode": settings.trading_mode,
-        "address": settings.address,
-        "symbols": [str(symbol) for symbol in settings.symbols],
-    }
-    audit.append(connection, "BOT_STARTED", "", details, at_ms, account_id=settings.account_id)
-    if operator_of(connection, settings.account_id).state_ms == 0:
-        set_operator(connection, OperatorState.RUNNING, holder, "first start of this home", at_ms)
-    return epoch
-
-
-def _snapshot_writer(
-    home: Home, blocking: Blocking, log: LogLine
-) -> Callable[[dict[str, object]], Awaitable[None]]:
-    async def write(snapshot: dict[str, object]) -> None:
-        data = orjson.dumps(snapshot, default=str, option=orjson.OPT_INDENT_2) + b"\n"
-        try:
-            await blocking(lambda: write_atomic(home.snapshot, data, durable=False))
-        except StoreError as error:
-            # A snapshot that cannot be written is no reason to trade differently; the store's own
-            # trouble blocks entries.
-            log("error.snapshot", {"text": str(error)})
-
-    return write
+def _credentials(loaded: Loaded, key: str) -> Credentials:
+    return Credentials(key, loaded.api_secret if loaded.api_secret else Secret(key))
 
 
 def _app(loaded: Loaded, bot: Bot, home: Home, token: str, logs: Logs, clock: Clock) -> ASGIApp:
@@ -225,4 +120,4 @@ def _app(loaded: Loaded, bot: Bot, home: Home, token: str, logs: Logs, clock: Cl
     )
 
 
-__all__ = ["Built", "Store", "build_bot", "log_line"]
+__all__ = ["Built", "build_bot", "log_line"]
