@@ -109,7 +109,7 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 async def settled(memory: StoreMemory) -> None:
-    assert await memory.settle(5_000)
+    assert await memory.settle(5_000) == ""
 
 
 def exit_(price: Any = None) -> Exit:
@@ -239,7 +239,9 @@ async def test_store_that_stays_away_is_told_and_not_waited_for(home: Home) -> N
     memory = await home.start()
     home.writer.failing = 10_000
     memory.open_trade(tracked(trade_id=-1), None, 5)
-    assert not await memory.settle(50)
+    memory.audit("SHUTDOWN", "", {})
+    memory.audit("ALERT_RAISED", "", {})
+    assert await memory.settle(50) == "audit events (2), openings (1): disk full"
     assert memory.trouble() == "disk full"
     home.writer.failing = 0
     await settled(memory)
@@ -263,9 +265,9 @@ async def test_write_that_fails_by_itself_blocks_nothing_and_is_never_silent(hom
     def poisoned(_: Connection) -> object:
         raise ZeroDivisionError("bug")
 
-    memory._later(poisoned)
+    memory._later("poison", poisoned)
     memory.open_trade(tracked(trade_id=-1), None, 5)
-    await settled(memory)
+    assert "ZeroDivisionError" in await memory.settle(5_000), "what is lost is not durable"
     assert len(home.trades()) == 1
     assert [event for event, _ in home.lines] == ["books.write_lost"]
     assert "ZeroDivisionError" in memory.trouble()
@@ -277,13 +279,13 @@ async def test_overflowing_outbox_stays_a_trouble(home: Home, monkeypatch: pytes
     memory = await home.start()
     for _ in range(3):
         memory.add_fills((fill(),))
-    await settled(memory)
+    assert "lost" in await memory.settle(5_000)
     assert "lost" in memory.trouble()
 
 
 async def test_waiting_for_an_empty_outbox_returns_at_once(home: Home) -> None:
     memory = await home.start()
-    assert await memory.settle(0)
+    assert await memory.settle(0) == ""
 
 
 # --- what a start finds --------------------------------------------------------------------------

@@ -125,7 +125,7 @@ async def _run(loaded: Loaded, home: Home, clock: Clock, listening: socket, pare
             watch.cancel()
             botfile.remove(home)
             await server.stop()
-        return ended(result, built.bot.view)
+        return ended(result, built.bot.view, built.bot.not_durable)
 
 
 def _asked_to_stop(built: Built, stop: asyncio.Event, name: str) -> None:
@@ -152,8 +152,8 @@ def _greet(loaded: Loaded, home: Home, where: BotFile) -> None:
         say(f"warning: {warning}")
 
 
-def ended(result: LiquidationResult | None, view: View) -> int:
-    """Say how the shutdown ended, and its exit status (R4.7)."""
+def ended(result: LiquidationResult | None, view: View, not_durable: str) -> int:
+    """Say how the shutdown ended, and its exit status (R4.7). *not_durable*: what the store did not take."""
     if result is None:
         say(f"ended without a liquidation; {len(view.positions)} positions keep their stops")
     else:
@@ -164,8 +164,10 @@ def ended(result: LiquidationResult | None, view: View) -> int:
         )
         for words in result.errors:
             say(f"  {words}")
+    if not_durable:
+        say(f"NOT WRITTEN: {not_durable}")
     if view.unprotected:
         say(f"WITHOUT A STOP: {', '.join(view.unprotected)}")
         return Exit.GUARANTEE_VIOLATED
     fine = result is None or result.state in (LiquidationState.COMPLETED, LiquidationState.SKIPPED)
-    return Exit.FINE if fine else Exit.FAILED
+    return Exit.FINE if fine and not not_durable else Exit.FAILED

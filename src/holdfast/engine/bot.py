@@ -81,6 +81,8 @@ class Bot:
         self._ended = asyncio.Event()
         self._leverage_asked: dict[Symbol, int] = {}
         self.result: LiquidationResult | None = None
+        self.not_durable = ""
+        """After the end: what the store did not take, in words."""
 
     @property
     def view(self) -> View:
@@ -109,8 +111,9 @@ class Bot:
                 trading.cancel()
                 await self._shut_down()
                 house.cancel()
-                await self._snapshot()
                 self._ended.set()
+            await self._settle()
+            await self._snapshot()
         finally:
             await self._parts.exchange.close()
         return self.result
@@ -178,24 +181,21 @@ class Bot:
         self.account.shutting_down = True
         self._parts.memory.audit("SHUTDOWN", "", {"liquidate": self._parts.settings.liquidate_on_sigterm})
         if self._parts.settings.liquidate_on_sigterm:
-            await self._await_recall()
+            # Told to stop while starting: what the last run left has to be known before it is closed, and
+            # its unfinished liquidation is not the one that begins now.
+            await _a_moment(self.supervisor.recalled)
             self.result = await self.liquidate("shutdown")
-        await self._await_exits()
-        await self._parts.memory.settle(SETTLE_MS)
+        # The true exits of what was just closed; the next start reads the rest.
+        await _a_moment(self.supervisor.books.idle)
+        await _a_moment(self.supervisor.desk.written)
+
+    async def _settle(self) -> None:
+        """Nothing is added any more: what is not durable in time is told, for the next start lacks it."""
+        unsettled = await self._parts.memory.settle(SETTLE_MS)
+        self.not_durable = "; ".join(filter(None, (self.supervisor.desk.unwritten, unsettled)))
+        if self.not_durable:
+            self.account.concern(Concern("NOT_DURABLE", "critical", "", f"not written: {self.not_durable}"))
         self.supervisor.publish()
-
-    async def _await_recall(self) -> None:
-        """Told to stop while starting: what the last run left has to be known before it is closed, and its
-        unfinished liquidation is not the one that begins now."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_MS / 1000):
-                await self.supervisor.recalled.wait()
-
-    async def _await_exits(self) -> None:
-        """A moment for the true exits of what was just closed; the next start reads the rest."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_MS / 1000):
-                await self.supervisor.books.idle.wait()
 
     async def liquidate(self, reason: str, symbols: Sequence[str] = ()) -> LiquidationResult:
         """Flatten; a flag in the store stands while it is under way, so that a crash is noticed (R4.8).
@@ -221,3 +221,10 @@ class Bot:
     def _liquidation_state(self, state: LiquidationState) -> None:
         if state is not LiquidationState.IDLE:
             self.account.liquidation_state = state.value
+
+
+async def _a_moment(for_: asyncio.Event) -> None:
+    """Shutting down waits for what should be over soon, and goes on without it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_MS / 1000):
+            await for_.wait()

@@ -33,6 +33,14 @@ class OperatorDesk:
         self._sync = sync
         self._spawn = spawn
         self._last: Ordered | None = None
+        self.written = asyncio.Event()
+        """The last order, if there was one, is durable."""
+        self.written.set()
+
+    @property
+    def unwritten(self) -> str:
+        """The order that is in force and not durable; empty when there is none."""
+        return "" if self._last is None or self.written.is_set() else f"the operator's {self._last.command}"
 
     def obey_kill_file(self) -> None:
         """Looked at on every step, before anything is decided: no entry leaves after it was seen."""
@@ -51,6 +59,7 @@ class OperatorDesk:
             return
         account.operator, account.operator_why = state, f"{order.who}: {order.why}"
         self._last = order
+        self.written.clear()
         if state is OperatorState.RUNNING:
             self._sync()
         account.say("operator", "", f"{order.command} by {order.who}: {order.why}")
@@ -67,6 +76,7 @@ class OperatorDesk:
             if order is not self._last:
                 return
         if order is self._last:
+            self.written.set()
             self._account.relieved("ORDER_NOT_DURABLE")
         tell(order, state.value)
 

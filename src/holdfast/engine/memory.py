@@ -118,6 +118,6 @@ class Memory(Protocol):
         """Why writing fails just now; empty when all is well."""
         ...
 
-    async def settle(self, timeout_ms: int) -> bool:
-        """Wait until the outbox is durable; False when it was not in time."""
+    async def settle(self, timeout_ms: int) -> str:
+        """Wait until the outbox is durable; what is not by then and why, empty when everything is."""
         ...

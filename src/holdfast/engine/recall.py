@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -62,7 +62,7 @@ class StoreMemory:
         self._log = log
         self._hedge = position_mode is PositionMode.HEDGE
         self._trade_ids: dict[int, int] = {}
-        self._outbox: deque[Job] = deque()
+        self._outbox: deque[tuple[str, Job]] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._trouble = ""
         self._lost = ""
@@ -144,9 +144,10 @@ class StoreMemory:
 
     def note_outcome(self, journaled: Journaled, outcome: Outcome, at_ms: int) -> None:
         self._later(
+            "outcomes",
             lambda c: self._known(
                 c, journaled, lambda: journal.record_outcome(c, journaled.client_id, outcome, at_ms)
-            )
+            ),
         )
 
     def note_dead(self, journaled: Journaled, why: str, at_ms: int) -> None:
@@ -157,14 +158,14 @@ class StoreMemory:
             heard = Heard.CANCELLED if rested else Heard.PROVEN_DEAD
             return journal.resolve(connection, journaled.client_id, heard, detail=why, at_ms=at_ms)
 
-        self._later(lambda c: self._known(c, journaled, lambda: write(c)))
+        self._later("outcomes", lambda c: self._known(c, journaled, lambda: write(c)))
 
     def note_stop(self, stop: Stop, at_ms: int) -> None:
         def write(connection: Connection) -> object:
             known = journal.find(connection, ClientOrderId(stop.client_id))
             return journal.record_stop(connection, stop, at_ms) if known is not None else None
 
-        self._later(write)
+        self._later("ends of stops", write)
 
     def _known(self, connection: Connection, journaled: Journaled, write: Callable[[], object]) -> object:
         """A protective request that was sent while the journal failed is written after the fact.
@@ -212,7 +213,7 @@ class StoreMemory:
         def write(connection: Connection) -> None:
             self._trade_ids[tracked.trade_id] = books.open_trade(connection, trade).id
 
-        self._later(write)
+        self._later("openings", write)
 
     def _id(self, handle: int) -> int:
         return self._trade_ids.get(handle, 0)
@@ -220,17 +221,19 @@ class StoreMemory:
     def resize_trade(self, handle: int, quantity: Decimal, entry_price: Decimal) -> None:
         now = self._clock.now_ms()
         self._later(
+            "sizes of positions",
             lambda c: books.resize_trade(
                 c, self._id(handle), quantity=quantity, entry_price=entry_price, at_ms=now
-            )
+            ),
         )
 
     def protect_trade(self, handle: int, stop_price: Decimal, since_ms: int) -> None:
         now = self._clock.now_ms()
         self._later(
+            "stops of positions",
             lambda c: books.protect_trade(
                 c, self._id(handle), stop_price=stop_price, since_ms=since_ms, at_ms=now
-            )
+            ),
         )
 
     def move_stop(self, handle: int, stop_price: Decimal) -> None:
@@ -241,10 +244,11 @@ class StoreMemory:
             since = trade.protected_since_ms
             return books.protect_trade(connection, trade.id, stop_price=stop_price, since_ms=since, at_ms=now)
 
-        self._later(write)
+        self._later("stops of positions", write)
 
     def close_trade(self, handle: int, exit_: Exit) -> None:
         self._later(
+            "exits",
             lambda c: books.close_trade(
                 c,
                 self._id(handle),
@@ -252,7 +256,7 @@ class StoreMemory:
                 exit_cause=exit_.cause,
                 exit_price=exit_.price,
                 at_ms=exit_.at_ms,
-            )
+            ),
         )
 
     def correct_exit(self, handle: int, exit_: Exit) -> None:
@@ -261,6 +265,7 @@ class StoreMemory:
             return
         now = self._clock.now_ms()
         self._later(
+            "exits",
             lambda c: books.correct_exit(
                 c,
                 self._id(handle),
@@ -270,18 +275,19 @@ class StoreMemory:
                 fees=exit_.fees,
                 closed_ms=exit_.at_ms,
                 at_ms=now,
-            )
+            ),
         )
 
     def add_fills(self, fills: Sequence[Fill]) -> None:
         now, mine = self._clock.now_ms(), tuple(fills)
-        self._later(lambda c: books.add_fills(c, self._account_id, mine, now, user_id=self._user_id))
+        self._later("fills", lambda c: books.add_fills(c, self._account_id, mine, now, user_id=self._user_id))
 
     def equity(self, balance: Balance, at_ms: int, cause: str) -> None:
         self._later(
+            "equity snapshots",
             lambda c: equity.record_equity(
                 c, self._account_id, balance, at_ms, cause=cause, user_id=self._user_id
-            )
+            ),
         )
 
     def flag(self, name: str, value: int, detail: str) -> None:
@@ -294,11 +300,12 @@ class StoreMemory:
             detail=detail,
             updated_ms=self._clock.now_ms(),
         )
-        self._later(lambda c: flags.set_flag(c, risk))
+        self._later("risk flags", lambda c: flags.set_flag(c, risk))
 
     def audit(self, event_type: str, correlation_id: str, details: Mapping[str, object]) -> None:
         now, facts = self._clock.now_ms(), dict(details)
         self._later(
+            "audit events",
             lambda c: audit.append(
                 c,
                 event_type,
@@ -307,7 +314,7 @@ class StoreMemory:
                 now,
                 account_id=self._account_id,
                 user_id=self._user_id,
-            )
+            ),
         )
 
     # --- standing ------------------------------------------------------------------------------
@@ -321,7 +328,7 @@ class StoreMemory:
 
     def note_mode(self, mode: Mode, who: str, why: str) -> None:
         now = self._clock.now_ms()
-        self._later(lambda c: set_mode(c, mode, who, why, now, by_person=False))
+        self._later("modes", lambda c: set_mode(c, mode, who, why, now, by_person=False))
 
     async def win_rates(self) -> Mapping[str, tuple[int, int]]:
         try:
@@ -337,12 +344,13 @@ class StoreMemory:
     def trouble(self) -> str:
         return self._lost or self._trouble
 
-    def _later(self, job: Job) -> None:
+    def _later(self, what: str, job: Job) -> None:
+        """*what* names such writes for an operator who has to know which are missing."""
         if len(self._outbox) >= OUTBOX_MAX:
             # Stays until a restart: what is lost is missing from the books for good.
             self._lost = f"outbox: expected at most {OUTBOX_MAX} writes waiting, found more: some are lost"
             return
-        self._outbox.append(job)
+        self._outbox.append((what, job))
         if self._pump is None:
             self._pump = asyncio.create_task(self._drain(), name="outbox")
 
@@ -351,7 +359,7 @@ class StoreMemory:
             while self._outbox:
                 batch = tuple(islice(self._outbox, BATCH))
                 results = await asyncio.gather(
-                    *(self._writer.submit(job) for job in batch), return_exceptions=True
+                    *(self._writer.submit(job) for _, job in batch), return_exceptions=True
                 )
                 done = self._note(results)
                 for _ in range(done):
@@ -380,9 +388,11 @@ class StoreMemory:
         self._trouble = ""
         return len(results)
 
-    async def settle(self, timeout_ms: int) -> bool:
-        pump = self._pump
-        if pump is None:
-            return True
-        done, _ = await asyncio.wait({pump}, timeout=timeout_ms / 1000)
-        return bool(done) and not self._outbox
+    async def settle(self, timeout_ms: int) -> str:
+        if self._pump is not None:
+            await asyncio.wait({self._pump}, timeout=timeout_ms / 1000)
+        if not self._outbox:
+            return self._lost
+        counts = Counter(what for what, _ in self._outbox)
+        missing = ", ".join(f"{what} ({count})" for what, count in sorted(counts.items()))
+        return f"{missing}: {self.trouble() or 'the database does not answer'}"
