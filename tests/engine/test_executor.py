@@ -115,6 +115,24 @@ def test_ids_are_short_and_say_their_purpose(purpose: Purpose) -> None:
     assert set(TAGS) == set(Purpose)
 
 
+async def test_what_became_forbidden_while_the_journal_worked_is_not_sent() -> None:
+    """G30: a kill that falls between the write and the sending still stops the entry."""
+    killed: list[str] = []
+
+    async def ahead(_: Journaled) -> None:
+        killed.append("kill")
+
+    def until_killed(each: Journaled) -> Approved | Refused:
+        return Refused(each.intent, (Refusal.KILLED,)) if killed else approve(each)
+
+    bench = Bench(ahead=ahead)
+    (told,) = await bench.send(ENTRY, approve=until_killed)
+    assert bench.exchange.sent == []
+    assert isinstance(told.outcome, Rejected)
+    assert told.outcome.code == "gate"
+    assert [each.state for each, _ in bench.memory.words("outcome")] == [OrderState.CLOSED]
+
+
 # --- refusals and failures -----------------------------------------------------------------------
 
 

@@ -92,9 +92,9 @@ class Executor:
         if isinstance(approved, Refused):
             self._tell(fresh, _not_sent("gate", ", ".join(approved.reasons)))
         else:
-            await self._send(approved)
+            await self._send(approved, approve)
 
-    async def _send(self, approved: Approved) -> None:
+    async def _send(self, approved: Approved, approve: Approve) -> None:
         journaled = approved.journaled
         try:
             await self._remember(journaled)
@@ -105,7 +105,12 @@ class Executor:
             # The journal may take it yet, too late: then it has to learn that nothing was sent.
             self._answer(journaled, _not_sent("journal", str(no)))
             return
-        self._answer(journaled, await self._exchange.submit(approved))
+        # The journal took its time: what was allowed before it may be forbidden now (a kill, G30).
+        still = approve(journaled)
+        if isinstance(still, Refused):
+            self._answer(journaled, _not_sent("gate", ", ".join(still.reasons)))
+            return
+        self._answer(journaled, await self._exchange.submit(still))
 
     def _answer(self, journaled: Journaled, outcome: Outcome) -> None:
         settled = self._tell(journaled, outcome)
