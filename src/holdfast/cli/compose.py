@@ -16,8 +16,7 @@ from holdfast.cli.config import Loaded
 from holdfast.console.app import create_app
 from holdfast.domain.protocols import Clock
 from holdfast.domain.secret import Secret
-from holdfast.engine.account import LogLine
-from holdfast.engine.assembly import Place, assembled
+from holdfast.engine.assembly import Place, assembled, log_line
 from holdfast.engine.bot import Bot
 from holdfast.engine.operate import BotCommands
 from holdfast.engine.view import View
@@ -40,22 +39,6 @@ class Built:
     bot: Bot
     app: ASGIApp
     logs: Logs
-
-
-def log_line(logs: Logs, account_id: str) -> LogLine:
-    """The engine's door to the log: the level follows from what is said."""
-
-    def write(event: str, fields: dict[str, object]) -> None:
-        severity = str(fields.get("severity", ""))
-        if event.startswith("error") or severity == "critical":
-            level = "error"
-        elif severity == "warning" or "RECONCILIATION" in str(fields.get("text", "")):
-            level = "warning"
-        else:
-            level = "info"
-        getattr(logs.logger, level)(event, account=account_id, **fields)
-
-    return write
 
 
 @asynccontextmanager
@@ -118,6 +101,3 @@ def _app(loaded: Loaded, bot: Bot, home: Home, token: str, logs: Logs, clock: Cl
         metrics=metrics,
         hosts=loaded.http.hosts,
     )
-
-
-__all__ = ["Built", "build_bot", "log_line"]

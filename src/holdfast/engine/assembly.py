@@ -22,6 +22,7 @@ from holdfast.engine.settings import BotSettings
 from holdfast.exchanges.factory import Credentials, make_exchange
 from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
 from holdfast.runtime.ids import BotIds
+from holdfast.runtime.logs import Logs
 from holdfast.store import audit
 from holdfast.store.atomic import write_atomic
 from holdfast.store.audit_file import AuditFile
@@ -58,6 +59,22 @@ class Place:
     """Another network than TCP."""
     open_store: Callable[[Path], Store] = open_store
     make_strategy: Callable[[str, dict[str, object]], Strategy] = make_strategy
+
+
+def log_line(logs: Logs, account_id: str) -> LogLine:
+    """The engine's door to the log: the level follows from what is said."""
+
+    def write(event: str, fields: dict[str, object]) -> None:
+        severity = str(fields.get("severity", ""))
+        if event.startswith("error") or severity == "critical":
+            level = "error"
+        elif severity == "warning" or "RECONCILIATION" in str(fields.get("text", "")):
+            level = "warning"
+        else:
+            level = "info"
+        getattr(logs.logger, level)(event, account=account_id, **fields)
+
+    return write
 
 
 @asynccontextmanager
