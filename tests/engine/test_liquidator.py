@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.engine.liquidation import LiquidationConfig, LiquidationState
-from holdfast.engine.liquidator import LiquidationManager, LiquidationResult
+from holdfast.engine.liquidator import LiquidationManager, LiquidationResult, continued
 from tests.engine.parts import FakeClock, FakeIds, hang
 
 
@@ -465,3 +465,27 @@ def test_no_answer_of_an_order_manager_makes_it_raise_or_lie(plans: dict[str, li
 def test_configuration_out_of_range_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="liquidation"):
         LiquidationConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("then", "state", "closed"),
+    [
+        (
+            LiquidationResult(state=LiquidationState.COMPLETED, positions_closed=("B",)),
+            "COMPLETED",
+            ("A", "B"),
+        ),
+        (LiquidationResult(state=LiquidationState.COMPLETED), "COMPLETED", ("A",)),
+        (LiquidationResult(state=LiquidationState.FAILED, positions_failed=("B",)), "PARTIAL", ("A",)),
+        (LiquidationResult(state=LiquidationState.FAILED, positions_failed=("A", "B")), "FAILED", ()),
+    ],
+)
+def test_two_runs_tell_how_things_stand_after_the_second(
+    then: LiquidationResult, state: str, closed: tuple[str, ...]
+) -> None:
+    first = LiquidationResult(
+        state=LiquidationState.PARTIAL, positions_closed=("A",), positions_failed=("B",), orders_cancelled=2
+    )
+    both = continued(first, then)
+    assert (both.state.value, both.positions_closed, both.orders_cancelled) == (state, closed, 2)
+    assert both.positions_failed == then.positions_failed

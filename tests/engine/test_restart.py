@@ -88,8 +88,9 @@ async def test_shutdown_is_not_fooled_by_one_empty_read(tmp_path: Path) -> None:
     """G11 at the worst moment: "nothing is open" is believed on better evidence only, and it ends flat."""
     async with world(tmp_path) as w, w.bot() as running:
         await protected(w, running)
-        w.fault(kind="empty_read", path="/fapi/v3/positionRisk", times=1)
+        empty = w.fault(kind="empty_read", path="/fapi/v3/positionRisk", times=1)
         result = await running.stop()
+        assert w.fired(empty) == 1
         assert isinstance(result, LiquidationResult)
         assert result.state is LiquidationState.COMPLETED
         assert not [p for p in w.truth().positions if p.quantity]

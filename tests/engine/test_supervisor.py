@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-
-import pytest
 
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.orders import Direction
-from holdfast.engine import bot as running_bot
-from holdfast.engine.events import Applied, Tick
-from holdfast.engine.liquidation import LiquidationState
-from holdfast.engine.liquidator import LiquidationResult
+from holdfast.engine.events import Applied
 from holdfast.store.operator import operator_of
 from tests.engine.world import BTC, RunningBot, world
 
@@ -53,43 +45,3 @@ async def test_kill_file_is_in_force_before_the_entry_of_the_same_step(tmp_path:
 
 def kill_latched(running: RunningBot) -> bool:
     return running.store.read(operator_of).state is OperatorState.KILLED
-
-
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Somebody else holds the database's write lock."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
-        yield
-        holder.execute("ROLLBACK")
-
-
-async def test_shutdown_tells_what_it_could_not_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """G26 at the end: everything is flat, and the books of it wait for a lock that is never let go."""
-    monkeypatch.setattr(running_bot, "SETTLE_MS", 300)
-    async with world(tmp_path) as w, w.bot() as running:
-        w.strategy.wishes = {BTC: Direction.LONG}
-        await running.until(lambda: bool(w.truth().positions), "a position")
-        await running.until(lambda: not w.truth().unprotected_now, "a stop")
-        w.strategy.wishes = {}
-        with locked(w.home / "trading.db"):
-            result = await running.stop()
-        assert isinstance(result, LiquidationResult)
-        assert result.state is LiquidationState.COMPLETED
-        for words in ("audit events (", "exits (", "outcomes (", "risk flags ("):
-            assert words in running.bot.not_durable
-        assert "NOT_DURABLE" in {alert.id for alert in running.bot.view.alerts}
-        assert "NOT_DURABLE" in str(w.snapshots[-1]["alerts"])
-
-
-async def test_kill_just_before_the_end_is_still_written(tmp_path: Path) -> None:
-    """Nothing is open, nothing else holds the shutdown up: the order must not be lost with its task."""
-    async with world(tmp_path, liquidate_on_sigterm=False) as w, w.bot() as running:
-        await running.until(lambda: running.bot.account.synced, "the first sync")
-        w.kill_file = "the last word"
-        running.bot.supervisor.inbox.put(Tick())
-        await running.stop()
-        assert running.bot.not_durable == ""
-        assert kill_latched(running)

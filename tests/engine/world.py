@@ -32,7 +32,7 @@ from holdfast.runtime.clock import RealClock
 from holdfast.runtime.ids import BotIds
 from holdfast.simulator.core.generated import generated_market
 from holdfast.simulator.core.truth import Truth
-from holdfast.simulator.faults import Fault
+from holdfast.simulator.faults import read_fault
 from holdfast.simulator.server import ServerConfig, SimulatorServer
 from holdfast.store.database import Store, open_store
 from holdfast.store.lease import take_lease
@@ -189,8 +189,13 @@ class World:
         assert account is not None, "no account was opened"
         return account.account_id
 
-    def fault(self, **what: object) -> None:
-        self.server.faults.add(Fault(**what))  # type: ignore[arg-type]
+    def fault(self, **what: object) -> int:
+        """Something goes wrong from now on; its number for `fired`."""
+        return self.server.faults.add(read_fault(what))
+
+    def fired(self, number: int) -> int:
+        """How often that fault was met: one that never was proves nothing."""
+        return self.server.faults.fired(number)
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[RunningBot]:

@@ -14,7 +14,12 @@ from holdfast.domain.protocols import Clock, Ids
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account, LogLine
 from holdfast.engine.liquidation import LiquidationState
-from holdfast.engine.liquidator import LiquidationManager, LiquidationResult
+from holdfast.engine.liquidator import (
+    ALREADY_RUNNING,
+    LiquidationManager,
+    LiquidationResult,
+    continued,
+)
 from holdfast.engine.memory import LIQUIDATING, Memory, MemoryUnwritable
 from holdfast.engine.orders import AccountOrders
 from holdfast.engine.publish import publish
@@ -28,6 +33,8 @@ from holdfast.exchanges.port import Exchange
 from holdfast.strategies.base import Strategy
 
 SETTLE_MS = 5_000
+PROOF_MS = 10_000
+"""Receive window, doubt about the clock, visibility, and a look: by then an entry's fate is proven."""
 LEVERAGE_RETRY_MS = 60_000
 
 
@@ -79,6 +86,7 @@ class Bot:
             on_state=self._liquidation_state,
         )
         self._ended = asyncio.Event()
+        self._flattening = asyncio.Lock()
         self._leverage_asked: dict[Symbol, int] = {}
         self.result: LiquidationResult | None = None
         self.not_durable = ""
@@ -183,11 +191,13 @@ class Bot:
         if self._parts.settings.liquidate_on_sigterm:
             # Told to stop while starting: what the last run left has to be known before it is closed, and
             # its unfinished liquidation is not the one that begins now.
-            await _a_moment(self.supervisor.recalled)
-            self.result = await self.liquidate("shutdown")
+            await _a_moment(self.supervisor.recalled.wait(), SETTLE_MS)
+            # One that an operator ordered just before has its turn; each is bounded.
+            async with self._flattening:
+                self.result = await self._flatten("shutdown", ())
         # The true exits of what was just closed; the next start reads the rest.
-        await _a_moment(self.supervisor.books.idle)
-        await _a_moment(self.supervisor.desk.written)
+        await _a_moment(self.supervisor.books.idle.wait(), SETTLE_MS)
+        await _a_moment(self.supervisor.desk.written.wait(), SETTLE_MS)
 
     async def _settle(self) -> None:
         """Nothing is added any more: what is not durable in time is told, for the next start lacks it."""
@@ -198,15 +208,31 @@ class Bot:
         self.supervisor.publish()
 
     async def liquidate(self, reason: str, symbols: Sequence[str] = ()) -> LiquidationResult:
-        """Flatten; a flag in the store stands while it is under way, so that a crash is noticed (R4.8).
+        """Flatten; the books say *reason* of the exits. Beside a running one it fails and changes nothing."""
+        if self._flattening.locked():
+            return LiquidationResult(state=LiquidationState.FAILED, errors=(ALREADY_RUNNING,))
+        async with self._flattening:
+            return await self._flatten(reason, symbols)
 
-        *reason* is what the books say of the exits.
+    async def _flatten(self, reason: str, symbols: Sequence[str]) -> LiquidationResult:
+        """A flag in the store stands while it is under way, so that a crash is noticed (R4.8).
+
+        The timeout may be shorter than the proof of what became of an entry. Ending then would leave to
+        nobody what it may open yet: so a bounded time is waited for the proof, and what came is closed too.
         """
         self._orders.reason = reason
         self._parts.memory.flag(LIQUIDATING, 1, "began")
         result = await self.liquidator.execute_liquidation(symbols)
+        if result.state is not LiquidationState.SKIPPED and self._orders.pending_entries(symbols):
+            await _a_moment(self._orders.proven(symbols), PROOF_MS)
+            result = continued(result, await self.liquidator.execute_liquidation(symbols))
+        self._note_liquidation(result)
+        return result
+
+    def _note_liquidation(self, result: LiquidationResult) -> None:
         if result.state in (LiquidationState.COMPLETED, LiquidationState.SKIPPED):
             self._parts.memory.flag(LIQUIDATING, 0, result.state.value)
+            self.account.relieved("LIQUIDATION_FAILED")
         else:
             text = (
                 f"liquidation {result.state}: still open: {', '.join(result.positions_failed) or 'unknown'}"
@@ -216,15 +242,14 @@ class Bot:
         self.supervisor.ask(Want(Read.BALANCE, None, self._parts.clock.now_ms(), urgent=True))
         self.account.liquidation_state = result.state.value
         self.account.say("liquidation", "", f"{result.state}: {len(result.positions_closed)} closed")
-        return result
 
     def _liquidation_state(self, state: LiquidationState) -> None:
         if state is not LiquidationState.IDLE:
             self.account.liquidation_state = state.value
 
 
-async def _a_moment(for_: asyncio.Event) -> None:
+async def _a_moment(work: Awaitable[object], timeout_ms: int) -> None:
     """Shutting down waits for what should be over soon, and goes on without it."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE_MS / 1000):
-            await for_.wait()
+        async with asyncio.timeout(timeout_ms / 1000):
+            await work

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ CANCEL_GRACE_S = 0.1
 LAST_LOOKS = 3
 LOOK_SHARE = 4
 """A read of the positions may take this part of the timeout: one that hangs must leave time to close."""
+ALREADY_RUNNING = "already_running"
 Audit = Callable[[str, str, Mapping[str, object]], None]
 PositionRow = Mapping[str, object]
 """`symbol`, `positionAmt` (signed base), `entryPrice`, `unrealizedProfit`, numbers as text or Decimal."""
@@ -63,6 +64,18 @@ class LiquidationResult:
     duration_seconds: float = 0.0
     correlation_id: str = ""
     errors: tuple[str, ...] = ()
+
+
+def continued(first: LiquidationResult, then: LiquidationResult) -> LiquidationResult:
+    """Two runs as one account: what the second found is how things stand."""
+    closed = {*first.positions_closed, *then.positions_closed} - set(then.positions_failed)
+    some = then.state is LiquidationState.FAILED and bool(closed)
+    return replace(
+        then,
+        state=LiquidationState.PARTIAL if some else then.state,
+        positions_closed=tuple(sorted(closed)),
+        orders_cancelled=first.orders_cancelled + then.orders_cancelled,
+    )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -136,7 +149,7 @@ class LiquidationManager:
     async def execute_liquidation(self, symbols: Sequence[str] = ()) -> LiquidationResult:
         """Flatten *symbols* (empty: everything of ours). A call beside a running one fails at once."""
         if self._running:
-            return LiquidationResult(state=LiquidationState.FAILED, errors=("already_running",))
+            return LiquidationResult(state=LiquidationState.FAILED, errors=(ALREADY_RUNNING,))
         if not self._config.emergency_liquidation:
             return self._finish(LiquidationResult(state=LiquidationState.SKIPPED))
         self._running = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -18,6 +19,8 @@ from holdfast.engine.events import ReadDone
 from holdfast.engine.liquidator import PositionRow
 from holdfast.engine.supervisor import Supervisor
 from holdfast.exchanges.port import ExchangeError
+
+PROOF_LOOK_S = 0.05
 
 
 class CloseRefused(Exception):
@@ -73,6 +76,12 @@ class AccountOrders:
         entries = (j for j in self._state.intents.values() if j.intent.purpose is Purpose.ENTER)
         found = {j.intent.symbol for j in entries if j.state in unproven}
         return tuple(sorted(str(each) for each in found if not wanted or each in wanted))
+
+    async def proven(self, symbols: Sequence[str]) -> None:
+        """Returns once no entry is pending: the supervisor asks for them and protects what comes."""
+        while self.pending_entries(symbols):
+            await asyncio.sleep(PROOF_LOOK_S)
+            await self._supervisor.caught_up()
 
     async def cancel_all_orders(self, symbol: str) -> int:
         """Entries and take-profits of ours; protective stops stay."""
