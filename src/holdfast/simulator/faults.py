@@ -258,7 +258,8 @@ class FaultPlan:
     def add(self, fault: Fault) -> int:
         number = self._next
         self._next += 1
-        chance = random.Random(f"fault/{self._seed}/{fault.seed}/{number}")  # noqa: S311  (seeded chance is the point)
+        # A fault with a seed of its own fires alike whatever other faults there are.
+        chance = random.Random(f"fault/{self._seed}/{fault.seed or f'#{number}'}")  # noqa: S311
         self._active[number] = Active(number, fault, chance)
         return number
 
