@@ -1,0 +1,3 @@
+"""Rows of the gauntlet about books and exchange: closed elsewhere, unknown, unreadable, too small."""
+
+from __future__ import annotations

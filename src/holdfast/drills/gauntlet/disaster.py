@@ -1,0 +1,3 @@
+"""Rows of the gauntlet about disaster: disk, prices, maintenance, a stuck exchange."""
+
+from __future__ import annotations

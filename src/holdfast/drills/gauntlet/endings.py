@@ -1,0 +1,3 @@
+"""Rows of the gauntlet about endings: closing everything, crashes, kill."""
+
+from __future__ import annotations

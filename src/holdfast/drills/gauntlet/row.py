@@ -1,0 +1,145 @@
+"""One row of the gauntlet as data: its fault, its world, what has to hold, and what came of it.
+
+A row may have several drills (`G03`, `G03-408`): the same promise under another form of the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from importlib import import_module
+
+from holdfast.drills.spec import WorldSpec
+from holdfast.drills.world import World, run_world
+
+_MODULES = ("entries", "stops", "books", "endings", "streams", "settings", "disaster")
+"""Where rows are told; they register themselves when imported."""
+
+
+class Verdict(StrEnum):
+    HELD = "held"
+    BROKEN = "broken"
+    EXPECTED = "expected to fail"
+    """A strict expected failure: what it needs is not built yet."""
+    UNEXPECTED = "held against expectation"
+    """It was to fail and held: take it off the list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One drill. *scenario* raises `AssertionError` where a promise is broken.
+
+    *needs* names what a row waits for that is not built yet; such a row has to fail.
+    """
+
+    id: str
+    """`G01`, or `G03-408` for a further form of the same fault."""
+    fault: str
+    promise: str
+    scenario: Callable[[World], Awaitable[None]]
+    spec: WorldSpec
+    needs: str = ""
+
+    @property
+    def row(self) -> str:
+        """The gauntlet's row: `G03` of `G03-408`."""
+        return self.id.split("-")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one drill. Naked time is the exchange's; seconds of market time."""
+
+    row: Row
+    verdict: Verdict
+    why: str
+    """What was broken; empty when the row held."""
+    naked_s: Decimal
+    orders_sent: int
+    """Orders and stops that reached the exchange's books."""
+    virtual_s: float
+    cpu_s: float
+    event_digest: str
+    wire_digest: str
+
+
+_told: dict[str, Row] = {}
+
+
+def row(
+    id_: str, fault: str, promise: str, *, needs: str = "", seed: int = 1, **spec: object
+) -> Callable[[Callable[[World], Awaitable[None]]], Callable[[World], Awaitable[None]]]:
+    """Decorator: register a scenario as a row. *spec* changes the usual world of a drill."""
+
+    def register(scenario: Callable[[World], Awaitable[None]]) -> Callable[[World], Awaitable[None]]:
+        if id_ in _told:
+            raise ValueError(f"row {id_}: told twice")
+        world = replace(USUAL, seed=seed, **spec)  # type: ignore[arg-type]
+        _told[id_] = Row(id=id_, fault=fault, promise=promise, scenario=scenario, spec=world, needs=needs)
+        return scenario
+
+    return register
+
+
+USUAL = WorldSpec(
+    symbols=("BTC/USDT", "ETH/USDT"),
+    strategies={"scripted": {}},
+    settings={"trading.check_interval_ms": 1_000},
+)
+"""Two symbols, and a strategy that wants what the drill tells it."""
+
+
+def rows() -> Mapping[str, Row]:
+    """All drills by id, in order; the modules that tell them are imported on first use."""
+    for name in _MODULES:
+        import_module(f"holdfast.drills.gauntlet.{name}")
+    return dict(sorted(_told.items()))
+
+
+def rows_of(wanted: tuple[str, ...]) -> tuple[Row, ...]:
+    """The drills of those rows or ids (`G03` means all its forms); all when empty. Raises `KeyError`."""
+    known = rows()
+    if not wanted:
+        return tuple(known.values())
+    for name in wanted:
+        if not any(name in (each.id, each.row) for each in known.values()):
+            raise KeyError(name)
+    return tuple(each for each in known.values() if each.id in wanted or each.row in wanted)
+
+
+def run_row(row_: Row) -> Outcome:
+    """Run one drill in a fresh world."""
+    told: dict[str, object] = {}
+
+    async def scenario(world: World) -> None:
+        try:
+            await row_.scenario(world)
+        except AssertionError as broken:
+            told["why"] = str(broken) or repr(broken)
+        truth = world.truth()
+        told["naked_s"] = truth.naked_seconds_max
+        told["orders_sent"] = truth.entries + truth.exits
+
+    result = run_world(row_.spec, scenario)
+    why = str(told.get("why", ""))
+    if result.problems and not why:
+        why = f"loose end: {result.problems[0]}"
+    return Outcome(
+        row=row_,
+        verdict=_verdict(row_, why),
+        why=why,
+        naked_s=Decimal(str(told["naked_s"])),
+        orders_sent=int(str(told["orders_sent"])),
+        virtual_s=result.virtual_ms / 1000,
+        cpu_s=result.cpu_s,
+        event_digest=result.event_digest,
+        wire_digest=result.wire_digest,
+    )
+
+
+def _verdict(row_: Row, why: str) -> Verdict:
+    if row_.needs:
+        return Verdict.EXPECTED if why else Verdict.UNEXPECTED
+    return Verdict.BROKEN if why else Verdict.HELD

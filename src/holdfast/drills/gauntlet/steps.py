@@ -1,0 +1,47 @@
+"""What drills do again and again: start, enter, look, end."""
+
+from __future__ import annotations
+
+from holdfast.domain.orders import Direction
+from holdfast.domain.symbol import Symbol
+from holdfast.drills.world import World
+from holdfast.engine.liquidation import LiquidationState
+
+BTC, ETH = Symbol.parse("BTC/USDT"), Symbol.parse("ETH/USDT")
+
+
+async def started(world: World) -> None:
+    """A running bot that knows its account and may enter."""
+    world.start_bot()
+    await world.await_sync()
+    await world.run_for(1_000)
+
+
+def covered(world: World, symbol: Symbol) -> bool:
+    """Whether an open position of the symbol has a covering stop at the exchange."""
+    return any(p.covered for p in world.truth().positions if p.symbol == symbol)
+
+
+def held(world: World, symbol: Symbol) -> bool:
+    """Whether a position of the symbol is open at the exchange."""
+    return any(p.symbol == symbol for p in world.truth().positions)
+
+
+async def enter(world: World, symbol: Symbol, direction: Direction) -> None:
+    """The usual beginning: one position with its stop, and no further wishes. Starts the bot if needed."""
+    if not world.bot_runs:
+        await started(world)
+    world.scripted.wishes[symbol] = direction
+    await world.until(lambda: held(world, symbol), f"a position in {symbol}")
+    del world.scripted.wishes[symbol]
+    await world.until(lambda: covered(world, symbol), f"a stop for {symbol}")
+
+
+async def assert_flat_end(world: World) -> None:
+    """SIGTERM ends completed, with nothing left at the exchange."""
+    result = await world.stop_bot()
+    assert result is not None
+    assert result.state is LiquidationState.COMPLETED, result
+    truth = world.truth()
+    assert not truth.positions, truth.positions
+    assert not truth.orphan_stops, truth.orphan_stops
