@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 Cause = Hashable
-"""A word, or a word with the symbol it concerns."""
+"""A word, a word with the symbol it concerns, or `Both`."""
 
 BOT = "bot"
 """The bot is dead, paused or just starting."""
@@ -29,13 +29,24 @@ STOPS = "stops"
 """The stop endpoint meets faults."""
 
 
+@dataclass(frozen=True, slots=True)
+class Both:
+    """An excuse only while both are at work."""
+
+    one: Cause
+    other: Cause
+
+
+UNKNOWING = Both(READS, STREAM)
+"""Nothing tells the bot what it holds."""
+
+
 @dataclass(slots=True)
 class _Span:
     """One cause: how many of its outages stand, and up to when it excuses without them."""
 
     standing: int = 0
     until_ms: int = 0
-    since_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -44,10 +55,8 @@ class Impairments:
 
     spans: dict[Cause, _Span] = field(default_factory=dict)
 
-    def began(self, cause: Cause, at_ms: int) -> None:
+    def began(self, cause: Cause) -> None:
         span = self.spans.setdefault(cause, _Span())
-        if not span.standing:
-            span.since_ms = at_ms
         span.standing += 1
 
     def ended(self, cause: Cause, at_ms: int, grace_ms: int = 0) -> None:
@@ -59,8 +68,6 @@ class Impairments:
     def hit(self, cause: Cause, at_ms: int, for_ms: int) -> None:
         """A single request or message met a fault, which costs at most *for_ms*."""
         span = self.spans.setdefault(cause, _Span())
-        if not span.standing and span.until_ms < at_ms:
-            span.since_ms = at_ms
         span.until_ms = max(span.until_ms, at_ms + for_ms)
 
     def relieved(self, cause: Cause, at_ms: int) -> None:
@@ -71,12 +78,15 @@ class Impairments:
 
     def last_ms(self, causes: Iterable[Cause], now_ms: int) -> int:
         """The latest moment up to *now_ms* at which one of *causes* was at work; 0 = never."""
-        last = 0
-        for cause in causes:
-            span = self.spans.get(cause)
-            if span is not None:
-                last = max(last, now_ms if span.standing else min(now_ms, span.until_ms))
-        return last
+        return max((self._last_ms(cause, now_ms) for cause in causes), default=0)
+
+    def _last_ms(self, cause: Cause, now_ms: int) -> int:
+        if isinstance(cause, Both):
+            return min(self._last_ms(cause.one, now_ms), self._last_ms(cause.other, now_ms))
+        span = self.spans.get(cause)
+        if span is None:
+            return 0
+        return now_ms if span.standing else min(now_ms, span.until_ms)
 
     def clear_ms(self, causes: Iterable[Cause], since_ms: int, now_ms: int) -> int:
         """For how long, up to *now_ms* and from *since_ms* at the earliest, none of *causes* was at work."""
@@ -85,12 +95,3 @@ class Impairments:
     def within_ms(self, causes: Iterable[Cause], since_ms: int, now_ms: int) -> int:
         """How much of the time from *since_ms* to *now_ms* they excuse, told often enough (every second)."""
         return max(0, self.last_ms(causes, now_ms) - since_ms)
-
-    def standing(self, causes: Iterable[Cause], now_ms: int) -> list[Cause]:
-        """Which of them are at work now."""
-        found = []
-        for cause in causes:
-            span = self.spans.get(cause)
-            if span is not None and (span.standing or span.until_ms >= now_ms):
-                found.append(cause)
-        return found

@@ -100,6 +100,8 @@ class Mirror:
     def __init__(self, account_id: str) -> None:
         self.account_id = account_id
         self.now_ms = 0
+        self.moves = 0
+        """How often a position changed."""
         self.wallet = ZERO
         self.wallets = Past(MARKS_KEPT_MS)
         self.equities = Past(MARKS_KEPT_MS)
@@ -149,9 +151,7 @@ class Mirror:
         return [
             algo
             for algo in self.algos.values()
-            if algo.type is AlgoType.STOP_MARKET
-            and key_of(algo) == key
-            and algo.side.sign * quantity < 0
+            if algo.type is AlgoType.STOP_MARKET and key_of(algo) == key and algo.side.sign * quantity < 0
         ]
 
     def equity(self) -> Decimal:
@@ -212,6 +212,7 @@ class Mirror:
         before, held.entry_price = held.quantity, position.entry_price
         if position.quantity == before:
             return
+        self.moves += 1
         turned = before * position.quantity <= 0
         grown = abs(position.quantity) - (ZERO if turned else abs(before))
         cause = self._cause
