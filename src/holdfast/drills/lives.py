@@ -32,6 +32,8 @@ class Life:
     process: Process
     blocking: DrillBlocking
     logs: Logs
+    born: Callable[[Life], None] = lambda life: None
+    """Called when the bot is put together, before it does anything."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     bot: Bot | None = None
     """From when it is put together."""
@@ -58,6 +60,7 @@ class Life:
         try:
             async with assembled(settings, place) as bot:
                 self.bot = bot
+                self.born(self)
                 return await bot.run(self.stopping)
         finally:
             self.logs.close()

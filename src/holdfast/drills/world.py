@@ -95,6 +95,10 @@ class World:
         self.lives: list[Life] = []
         self.listeners: list[Said] = []
         """Told each line that the bot logs."""
+        self.births: list[Callable[[Life], None]] = []
+        """Told of each bot that is put together, before it does anything."""
+        self.deaths: list[Callable[[Life], None]] = []
+        """Told of each bot that was killed, when the disk is as its death left it."""
         self.points: Points | None = None
         self._disk_ms = spec.disk_ms
         self.server = self._exchange()
@@ -181,6 +185,7 @@ class World:
             process=Process(f"bot {number}"),
             blocking=DrillBlocking(self.loop, self.chance.stream(Stream.DISK, number), self._disk_ms),
             logs=Logs(self.home.logs / "bot.log", self.bot_clock, secrets=[KEY, SECRET]),
+            born=self._born,
         )
         if self.points is not None:
             self.points.watch_work(life.blocking)
@@ -212,6 +217,12 @@ class World:
         self.loop.kill(life.process)
         self.network.kill(life.process)
         life.die(self.home, self.chance.stream(Stream.DISK, "torn") if power_cut else None)
+        for told in self.deaths:
+            told(life)
+
+    def _born(self, life: Life) -> None:
+        for told in self.births:
+            told(life)
 
     async def stop_bot(self, within_ms: float = STOP_WITHIN_MS) -> LiquidationResult | None:
         """An orderly end, as SIGTERM asks for it; raises what the bot's end raised, or `Missed`."""
