@@ -86,9 +86,9 @@ def row(
 USUAL = WorldSpec(
     symbols=("BTC/USDT", "ETH/USDT"),
     strategies={"scripted": {}},
-    settings={"trading.check_interval_ms": 1_000},
+    settings={"trading.check_interval_ms": 500, "trading.cooldown_minutes": "0.05"},
 )
-"""Two symbols, and a strategy that wants what the drill tells it."""
+"""Two symbols, and a strategy that wants what the drill tells it and is asked every three seconds."""
 
 
 def rows() -> Mapping[str, Row]:
