@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
-from holdfast.drills.loop import PROCESS, SimLoop
+from holdfast.drills.loop import PROCESS, Forbidden, SimLoop
 
 T = TypeVar("T")
 AtWork = Callable[[str], None]
@@ -33,6 +33,8 @@ class DrillBlocking:
 
     async def __call__(self, work: Callable[[], T], /) -> T:
         """What *work* returns or raises. A caller that is cancelled stops waiting; the work is done."""
+        if self._loop.is_closed():
+            raise Forbidden("blocking work after the end of the world")
         turn, self._last = self._last, self._loop.create_future()
         doing = self._loop.create_task(self._do(work, turn, self._last), name="disk")
         doing.add_done_callback(_heard)

@@ -14,19 +14,25 @@ process never runs again, without a last word; a paused one finds all that came 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import heapq
+import inspect
 import random
+import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
+from unittest import mock
 
 T = TypeVar("T")
 SHUFFLED_MAX = 16
 """Among so many task steps at the head of the queue the next one is picked."""
 COLLECT_EVERY_STEPS = 100_000
+UNWIND_MAX = 50
 _SWEEP_MIN = 512
 
 
@@ -76,6 +82,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._sequence = 0
         self._cancelled = 0
+        self._tasks = 0
         self._chance = chance
         self.steps = 0
         """Callbacks and task steps run so far."""
@@ -188,6 +195,8 @@ class SimLoop(asyncio.BaseEventLoop):
         """Tasks are remembered with their process: a dead one's have to be put away without a word."""
         self._check_closed()
         process = PROCESS.get() if context is None else context.get(PROCESS)
+        self._tasks += 1  # asyncio's own numbers go on from one loop to the next
+        name = name or f"task {self._tasks}"
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
         if process is not None:
             process.tasks[task] = None
@@ -234,6 +243,9 @@ class SimLoop(asyncio.BaseEventLoop):
 
     async def create_server(self, *_: Any, **options: Any) -> NoReturn:
         raise Forbidden(f"a listening socket at {options.get('host')}:{options.get('port')}")
+
+    async def create_datagram_endpoint(self, *_: Any, **options: Any) -> NoReturn:
+        raise Forbidden(f"a datagram socket at {options.get('local_addr')}")
 
     async def subprocess_exec(self, *args: Any, **_: Any) -> NoReturn:
         raise Forbidden(f"a process {args[1:]}")
@@ -290,3 +302,23 @@ def run_drill(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
         loop.close()
         gc.enable()
         gc.unfreeze()
+
+
+def bury(process: Process) -> None:
+    """Put away what a dead process left unfinished, once its loop is closed.
+
+    Its coroutines end here at last, and whatever they try on the way out fails: there is no loop, and
+    nobody is told. Left to the collector they would do the same at some moment, aloud.
+    """
+    with warnings.catch_warnings(action="ignore"), mock.patch.object(sys, "unraisablehook"):
+        for task in tuple(process.tasks):
+            coroutine: Any = task.get_coro()
+            for _ in range(UNWIND_MAX):
+                if coroutine is None or inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
+                    break
+                with contextlib.suppress(BaseException):
+                    coroutine.close()
+            task._log_destroy_pending = False
+        process.tasks.clear()
+        task = coroutine = None
+        gc.collect()

@@ -24,6 +24,8 @@ from holdfast.drills.loop import PROCESS, Process, SimLoop
 
 HIGH_WATER = 64 * 1024
 LOW_WATER = HIGH_WATER // 4
+RECEIVED_MAX = 256 * 1024
+"""So much is handed over at once; a reader may pause in between."""
 CLIENT_ADDRESS = ("10.0.0.1", 50_000)
 
 
@@ -36,10 +38,19 @@ class LinkKind(StrEnum):
 
 
 def kind_of(url: URL) -> LinkKind:
-    """Streams are told by their path (`/private/ws`, `/market/ws`); all else is a request."""
+    """What a new connection will be for: streams are told by their path (`/private/ws`, `/market/ws`)."""
     if url.scheme not in ("ws", "wss"):
         return LinkKind.REST
     return LinkKind.USER if "/private/" in url.path or "listenKey" in url.query else LinkKind.MARKET
+
+
+def kind_of_request(head: bytes) -> LinkKind | None:
+    """By a request's first bytes, None when they begin none: a pooled connection may change its kind."""
+    if not head[:1].isalpha():
+        return None
+    if b"\r\nUpgrade: websocket" not in head:
+        return LinkKind.REST
+    return LinkKind.USER if b"/private/" in head or b"listenKey=" in head else LinkKind.MARKET
 
 
 @dataclass(slots=True)
@@ -150,6 +161,8 @@ class End(asyncio.Transport):
         if not data or self._closing or self.lost or not self._may_act():
             return
         raw = bytes(data)
+        if self.from_client:
+            self.link.kind = kind_of_request(raw) or self.link.kind
         if not self.link.network.passes(self, raw):
             return
         self._unread += len(raw)
@@ -205,8 +218,11 @@ class End(asyncio.Transport):
         while inbox and inbox[0][0] <= now and not self._paused and not self.lost:
             if self.link.is_cut or self.link.conditions.stall:
                 return
-            item = inbox.popleft()[1]
+            due, item = inbox.popleft()
             if isinstance(item, bytes):
+                if len(item) > RECEIVED_MAX:
+                    inbox.appendleft((due, item[RECEIVED_MAX:]))
+                    item = item[:RECEIVED_MAX]
                 self.peer._was_taken(len(item))
                 self._protocol.data_received(item)
             elif item is None:

@@ -83,6 +83,7 @@ PATCHES: Mapping[tuple[str, str], Callable[[Sources], Any]] = {
 
 HARMLESS: Mapping[tuple[str, str], str] = {
     # Uses that need no replacement, and why.
+    ("aiohttp.web_log", "datetime"): "the simulator writes no access log",
     ("aiohttp._websocket.writer", "random"): "a default argument; `WebSocketWriter` is given our chance",
 }
 

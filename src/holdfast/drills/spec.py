@@ -19,8 +19,8 @@ from holdfast.drills.strategies import RESTLESS
 from holdfast.engine.liquidation import LiquidationConfig
 from holdfast.engine.settings import BotSettings, Trading
 
-HOST, PORT = "127.0.0.1", 18_080
-"""Where the exchange is in a drill's network."""
+HOST, PORT, STREAM_PORT = "127.0.0.1", 18_080, 18_081
+"""Where the exchange is in a drill's network; streams have an address of their own, as at the real one."""
 HOUR_MS = 3_600_000
 
 
@@ -127,6 +127,7 @@ def _limits() -> Limits:
         position_notional_max_ratio=Decimal("0.5"),
         gross_exposure_max_ratio=Decimal(2),
         price_collar_ratio=Decimal("0.01"),
+        spread_max_ratio=Decimal("0.005"),
         mark_age_ms_max=15_000,
         positions_age_ms_max=60_000,
         balance_age_ms_max=90_000,

@@ -15,14 +15,11 @@ seam for blocking work are the drill's.
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from unittest import mock
 
 from holdfast.domain.secret import Secret
 from holdfast.drills.blocking import DrillBlocking
@@ -30,12 +27,12 @@ from holdfast.drills.clock import VirtualClock
 from holdfast.drills.digests import Digests
 from holdfast.drills.home import new_home
 from holdfast.drills.lives import BotEnded, Life, Said
-from holdfast.drills.loop import Process, SimLoop, run_drill
+from holdfast.drills.loop import Process, SimLoop, bury, run_drill
 from holdfast.drills.network import Conditions, LinkKind, Network
 from holdfast.drills.patches import Sources, patched
 from holdfast.drills.points import AtPoint, Points
 from holdfast.drills.randomness import Chance, Stream
-from holdfast.drills.spec import HOST, HOUR_MS, PORT, WorldSpec
+from holdfast.drills.spec import HOST, HOUR_MS, PORT, STREAM_PORT, WorldSpec
 from holdfast.drills.strategies import Scripted, strategy_maker
 from holdfast.engine.assembly import Place, log_line
 from holdfast.engine.bot import Bot
@@ -124,7 +121,8 @@ class World:
     async def open(self) -> AsyncIterator[World]:
         """The exchange opens; at the end it closes, and a bot that still lives is killed."""
         await self.server.start(listen=False)
-        self.network.listen(HOST, PORT, self.server.exchange_server)
+        for port in (PORT, STREAM_PORT):
+            self.network.listen(HOST, port, self.server.exchange_server)
         try:
             yield self
         finally:
@@ -260,6 +258,7 @@ class World:
             log=log,
             credentials=Credentials(KEY, Secret(SECRET)),
             base_url=self.settings.address,
+            ws_url=f"ws://{HOST}:{STREAM_PORT}",
             holder=life.process.name,
             connector=self.network.connector,
             open_store=life.open_store,
@@ -331,7 +330,7 @@ def run_world(spec: WorldSpec, scenario: Scenario = trade, *, steps_max: int | N
     chance = Chance(spec.seed)
     loop = SimLoop(chance.stream(Stream.SCHEDULE) if spec.shuffle else None, steps_max=steps_max)
     began = time.process_time()
-    with new_home() as home, _quietly_forgotten():
+    with new_home() as home:
         world = World(spec, loop, chance, home)
         sources = Sources(world.bot_clock.now_s, loop.time, chance.stream(Stream.LIBRARIES))
 
@@ -341,15 +340,9 @@ def run_world(spec: WorldSpec, scenario: Scenario = trade, *, steps_max: int | N
             return world.result(time.process_time() - began)
 
         home.bind(ExchangeAddress(exchange="binance", base_url=world.settings.address, mode="paper"))
-        with patched(sources):
-            return run_drill(loop, play())
-
-
-@contextmanager
-def _quietly_forgotten() -> Iterator[None]:
-    """The dead leave unfinished coroutines behind; collecting them must say nothing to anybody."""
-    try:
-        yield
-    finally:
-        with mock.patch.object(sys, "unraisablehook"):
-            gc.collect()
+        try:
+            with patched(sources):
+                return run_drill(loop, play())
+        finally:
+            for life in world.lives:
+                bury(life.process)
