@@ -142,6 +142,7 @@ async def _context(bot: Bot) -> GateContext:
     await exchange.set_leverage(BTC, bot.account.settings.trading.leverage)
     balance = await exchange.balance(priority=Priority.PROTECT)
     marks = await exchange.marks((BTC,), priority=Priority.PROTECT)
+    quotes = await exchange.quotes((BTC,), priority=Priority.PROTECT)
     instrument = exchange.instrument(BTC)
     if instrument is None:
         raise BenchFailed("order: expected BTC/USDT at the simulator, found it is not listed")
@@ -160,6 +161,7 @@ async def _context(bot: Bot) -> GateContext:
         can_trade=True,
         instrument=instrument,
         mark=mark,
+        quote=quotes.get(BTC),
         reference_price=mark.price,
         leverage=bot.account.settings.trading.leverage,
         position_quantity=ZERO,

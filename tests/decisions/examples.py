@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from holdfast.decisions.gate import GateContext, Limits, Mode, OperatorState, Room
-from holdfast.domain.account import Balance, Fact, Mark, PositionMode
+from holdfast.domain.account import Balance, Fact, Mark, PositionMode, Quote
 from holdfast.domain.instrument import Bracket, Instrument
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.orders import ClientOrderId, Side
@@ -49,6 +49,7 @@ LIMITS = Limits(
     position_notional_max_ratio=D("0.5"),
     gross_exposure_max_ratio=D(1),
     price_collar_ratio=D("0.01"),
+    spread_max_ratio=D("0.005"),
     mark_age_ms_max=3_000,
     positions_age_ms_max=60_000,
     balance_age_ms_max=60_000,
@@ -70,6 +71,11 @@ ROOM = Room(position_count=1, entries_today=3, last_entry_ms=NOW_MS - 600_000, g
 def mark(price: object = 50_000, *, age_ms: int = 500) -> Mark:
     at_ms = NOW_MS - age_ms
     return Mark(price=D(str(price)), exchange_ms=at_ms, heard_ms=at_ms, source="ws")
+
+
+def quote(price: object = 50_000, *, spread: object = 2, age_ms: int = 200) -> Quote:
+    half, middle = D(str(spread)) / 2, D(str(price))
+    return Quote(bid=middle - half, ask=middle + half, asked_ms=NOW_MS - age_ms)
 
 
 def intent(**changes: Any) -> Intent:
@@ -103,6 +109,7 @@ def context(**changes: Any) -> GateContext:
         can_trade=True,
         instrument=INSTRUMENT,
         mark=mark(),
+        quote=quote(),
         reference_price=D(50_010),
         leverage=3,
         position_quantity=D(0),

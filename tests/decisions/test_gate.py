@@ -39,6 +39,7 @@ from tests.decisions.examples import (
     intent,
     journaled,
     mark,
+    quote,
     room,
 )
 
@@ -85,6 +86,15 @@ ONE_BROKEN = [
     (Refusal.NOT_TRADABLE, {}, {"instrument": replace(INSTRUMENT, tradable=False)}),
     (Refusal.PRICE_OUTSIDE_COLLAR, {}, {"reference_price": D(50_501)}),
     (Refusal.PRICE_OUTSIDE_COLLAR, {"type": OrderType.LIMIT, "price": D(49_499)}, {}),
+    (Refusal.PRICE_OUTSIDE_COLLAR, {}, {"quote": quote(50_501)}),
+    (Refusal.PRICE_OUTSIDE_COLLAR, {"side": Side.SELL, "stop_price": D(51_000)}, {"quote": quote(49_499)}),
+    (Refusal.QUOTE_STALE, {}, {"quote": None}),
+    (Refusal.QUOTE_STALE, {}, {"quote": quote(age_ms=3_001)}),
+    (Refusal.SPREAD, {}, {"quote": quote(spread=251)}),
+    (Refusal.SPREAD, {}, {"quote": quote(spread=-2)}),
+    (Refusal.SPREAD, {}, {"quote": quote(0)}),
+    (Refusal.SPREAD, {}, {"quote": quote("NaN")}),
+    (Refusal.SPREAD, {}, {"quote": quote("Infinity")}),
     (Refusal.ORDER_TOO_LARGE, {"type": OrderType.LIMIT, "price": D(50_400), "quantity": D("0.05")}, {}),
     (Refusal.STOP_INSANE, {"stop_price": None}, {}),
     (Refusal.STOP_INSANE, {"type": OrderType.LIMIT, "price": D(49_600), "stop_price": D(49_600)}, {}),
@@ -126,6 +136,12 @@ def test_unknown_leverage_refuses_for_leverage_and_margin() -> None:
     result = ask(intent(), context(leverage=0))
     assert isinstance(result, Refused)
     assert set(result.reasons) == {Refusal.LEVERAGE, Refusal.MARGIN}
+
+
+def test_a_spread_at_its_very_limit_is_let_through() -> None:
+    """0.5 % of 50 000; a locked book has none."""
+    for spread in (250, 0):
+        assert isinstance(ask(intent(), context(quote=quote(spread=spread))), Approved)
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])
@@ -247,6 +263,7 @@ def test_an_approved_entry_never_exceeds_a_limit(
     facts = context(
         mark=mark(price),
         reference_price=None,
+        quote=quote(price),
         balance=funds(equity=equity, available=equity * available_ratio),
         leverage=leverage,
         symbol_notional=held,

@@ -22,6 +22,7 @@ from tests.decisions.examples import (
     intent,
     journaled,
     mark,
+    quote,
     room,
 )
 
@@ -202,6 +203,7 @@ def test_a_size_breaks_no_limit_and_passes_the_gate(
         journaled(intent(side=side, quantity=result.quantity, stop_price=result.stop_price)),
         context=context(
             mark=mark(price),
+            quote=quote(price),
             reference_price=price,
             balance=funds(equity=equity, available=available),
             leverage=leverage,

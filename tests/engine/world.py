@@ -98,6 +98,7 @@ def limits() -> Limits:
         position_notional_max_ratio=Decimal("0.5"),
         gross_exposure_max_ratio=Decimal(2),
         price_collar_ratio=Decimal("0.05"),
+        spread_max_ratio=Decimal("0.01"),
         mark_age_ms_max=15_000,
         positions_age_ms_max=60_000,
         balance_age_ms_max=90_000,

@@ -10,7 +10,7 @@ from typing import final
 
 from holdfast.decisions.limits import Limits, limit_faults
 from holdfast.decisions.stop_price import margin_needed, notional_cap, stop_fault
-from holdfast.domain.account import Balance, Fact, Mark, PositionMode
+from holdfast.domain.account import Balance, Fact, Mark, PositionMode, Quote
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.invariant import require
@@ -78,6 +78,8 @@ class Refusal(StrEnum):
     ERROR_RATE = "error_rate"
     NOT_TRADABLE = "not_tradable"
     PRICE_OUTSIDE_COLLAR = "price_outside_collar"
+    QUOTE_STALE = "quote_stale"
+    SPREAD = "spread"
     STOP_INSANE = "stop_insane"
     VOLATILITY = "volatility"
     CORRELATION = "correlation"
@@ -202,6 +204,8 @@ class GateContext:
     can_trade: bool | None
     instrument: Instrument
     mark: Mark | None
+    quote: Quote | None
+    """Best bid and ask: what an order at market would meet."""
     reference_price: Decimal | None
     """What the decision was made on (signal price or last trade); the collar holds it to the mark."""
     leverage: int
@@ -277,10 +281,24 @@ def _stale(entry: _Entry, at_ms: int | None, age_ms_max: int) -> bool:
 
 
 def _outside_collar(entry: _Entry) -> bool:
+    """What was decided on, what is asked for and what would be met: none may be far from the mark."""
     mark = entry.mark_price
-    stated = (entry.intent.price, entry.context.reference_price)
+    stated = (entry.intent.price, entry.context.reference_price, _met(entry))
     worst = max((abs(price - mark) for price in stated if price is not None), default=ZERO)
     return worst > mark * entry.limits.price_collar_ratio
+
+
+def _met(entry: _Entry) -> Decimal | None:
+    """The best price on the other side of the book; None when it makes no sense."""
+    quote = entry.context.quote
+    if quote is None or not quote.sane:
+        return None
+    return quote.ask if entry.direction is Direction.LONG else quote.bid
+
+
+def _spread_too_wide(entry: _Entry) -> bool:
+    quote = entry.context.quote
+    return quote is not None and not (quote.sane and quote.spread_ratio <= entry.limits.spread_max_ratio)
 
 
 def _stop_insane(entry: _Entry) -> bool:
@@ -358,6 +376,10 @@ _ENTRY_CHECKS: Mapping[Refusal, Callable[[_Entry], bool]] = {
     Refusal.FOREIGN_ORDER: lambda e: e.context.foreign_orders > 0,
     Refusal.NOT_TRADABLE: lambda e: not e.context.instrument.tradable,
     Refusal.PRICE_OUTSIDE_COLLAR: _outside_collar,
+    Refusal.QUOTE_STALE: lambda e: _stale(
+        e, e.context.quote.asked_ms if e.context.quote else None, e.limits.mark_age_ms_max
+    ),
+    Refusal.SPREAD: _spread_too_wide,
     Refusal.STOP_INSANE: _stop_insane,
     Refusal.VOLATILITY: lambda e: (
         e.context.volatility is None or e.context.volatility > e.limits.volatility_max

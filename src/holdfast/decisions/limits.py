@@ -13,15 +13,18 @@ class Limits:
     """What an entry may never exceed. All required: nothing that can lose money has a default.
 
     Ratios named *_ratio are of account equity, except: price_collar and stop_distance (of the mark
-    price), margin_buffer (of the order's notional, kept for fees and slippage), volatility (typical
-    move per bar, of price). *max_positions* and *daily_trades_max* 0 = no new entries (R1.11).
+    price), spread (between best bid and ask, of the price in the middle), margin_buffer (of the order's
+    notional, kept for fees and slippage), volatility (typical move per bar, of price).
+    *max_positions* and *daily_trades_max* 0 = no new entries (R1.11).
     """
 
     order_notional_max_ratio: Decimal
     position_notional_max_ratio: Decimal
     gross_exposure_max_ratio: Decimal
     price_collar_ratio: Decimal
+    spread_max_ratio: Decimal
     mark_age_ms_max: int
+    """Of the mark price, and of best bid and ask."""
     positions_age_ms_max: int
     balance_age_ms_max: int
     max_positions: int

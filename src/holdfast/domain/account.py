@@ -134,6 +134,25 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Best bid and ask, in quote currency; asked for at *asked_ms* of our clock."""
+
+    bid: Decimal
+    ask: Decimal
+    asked_ms: int
+
+    @property
+    def sane(self) -> bool:
+        """Two prices that can stand in one book at the same time."""
+        return self.bid.is_finite() and self.ask.is_finite() and ZERO < self.bid <= self.ask
+
+    @property
+    def spread_ratio(self) -> Decimal:
+        """Of the price in the middle (0.01 = 1 %); only of a sane quote."""
+        return 2 * (self.ask - self.bid) / (self.ask + self.bid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candle:
     """One bar; *closed* is False for the last, still growing one. Prices in quote, volume in base."""
 

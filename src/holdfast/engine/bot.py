@@ -197,6 +197,8 @@ class Bot:
                 self.result = await self._flatten("shutdown", ())
         # The true exits of what was just closed; the next start reads the rest.
         await _a_moment(self.supervisor.books.idle.wait(), SETTLE_MS)
+        # An order that was given just now is taken, and then written.
+        await _a_moment(self.supervisor.caught_up(), SETTLE_MS)
         await _a_moment(self.supervisor.desk.written.wait(), SETTLE_MS)
 
     async def _settle(self) -> None:

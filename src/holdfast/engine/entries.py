@@ -55,6 +55,7 @@ class Entries:
         account = self._account
         account.counters["signals"] += len(event.signals)
         account.counters["signal_checks"] += 1
+        account.state.quotes = event.quotes
         for problem in event.problems:
             account.say("data", "", problem)
         for signal in event.signals:
@@ -242,6 +243,7 @@ class Entries:
             can_trade=config.can_trade if config else None,
             instrument=instrument,
             mark=state.marks.get(symbol),
+            quote=state.quotes.get(symbol),
             reference_price=signal.price,
             leverage=state.leverage_of(symbol),
             position_quantity=position.quantity if position else ZERO,

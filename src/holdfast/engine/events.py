@@ -11,7 +11,7 @@ from typing import Any
 
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.step import Want
-from holdfast.domain.account import Fact
+from holdfast.domain.account import Fact, Quote
 from holdfast.domain.intents import Journaled, Outcome, Rejected, Unavailable, Unknown
 from holdfast.domain.orders import Direction, Fill
 from holdfast.domain.signals import Signal
@@ -67,6 +67,8 @@ class Signals:
     problems: tuple[str, ...] = ()
     correlations: Mapping[frozenset[Symbol], Decimal] = field(default_factory=dict)
     """Of the returns of two symbols, -1 to 1."""
+    quotes: Mapping[Symbol, Quote] = field(default_factory=dict)
+    """Best bid and ask where an entry is wished."""
 
     def correlation_with(
         self, symbol: Symbol, direction: Direction, held: tuple[Tracked, ...]

@@ -18,6 +18,7 @@ from holdfast.domain.account import (
     Mark,
     Position,
     PositionKey,
+    Quote,
 )
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Accepted, Intent, Journaled, Outcome, Purpose
@@ -55,6 +56,8 @@ class AccountState:
     config: Fact[AccountConfig] | None = None
     leverage_heard: dict[Symbol, Heard[int]] = field(default_factory=dict)
     marks: dict[Symbol, Mark] = field(default_factory=dict)
+    quotes: Mapping[Symbol, Quote] = field(default_factory=dict)
+    """Best bid and ask where an entry was wished, as they were asked for with the last wishes."""
     intents: dict[str, Journaled] = field(default_factory=dict)
     recent_entries: deque[Journaled] = field(default_factory=lambda: deque(maxlen=RECENT_ENTRIES))
     attempts: dict[PositionKey, list[Attempt]] = field(default_factory=dict)

@@ -13,9 +13,10 @@ from itertools import combinations
 import numpy as np
 
 from holdfast.decisions.facts import Tracked
+from holdfast.domain.account import Quote
 from holdfast.domain.intents import Priority
 from holdfast.domain.protocols import Clock
-from holdfast.domain.signals import Signal
+from holdfast.domain.signals import Action, Signal
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.events import Inbox, Signals
 from holdfast.engine.settings import Trading
@@ -76,7 +77,17 @@ class TradingLoop:
             correlations.update(correlations_of(candles))
             for strategy in using:
                 signals += strategy.signals(self._view(strategy, candles))
-        self._inbox.put(Signals(tuple(signals), tuple(problems), correlations))
+        quotes, unanswered = await self._quotes(signals)
+        problems += unanswered
+        self._inbox.put(Signals(tuple(signals), tuple(problems), correlations, quotes))
+
+    async def _quotes(self, signals: Sequence[Signal]) -> tuple[Mapping[Symbol, Quote], list[str]]:
+        """Best bid and ask of this moment, where an entry is wished; what is not known refuses it."""
+        symbols = sorted({signal.symbol for signal in signals if signal.action is Action.ENTER})
+        try:
+            return await self._exchange.quotes(symbols, priority=Priority.TRADE), []
+        except ExchangeError as error:
+            return {}, [f"no best bid and ask: {error}"]
 
     async def _candles(
         self, timeframe: str, bars: int, using: Sequence[Strategy]
@@ -97,7 +108,9 @@ class TradingLoop:
                 return f"no candles: {error}"
         # One of them may be open still; a young market has fewer, and each strategy asks for its own.
         needed = min(bars, max(1, len(raw) - 1))
-        checked = candles_from(raw, timeframe=timeframe, now_ms=self._clock.now_ms(), bars_needed=needed)
+        # By the exchange's clock a bar is closed: ours may be seconds behind it, for hours.
+        exchange_ms = self._clock.now_ms() + self._exchange.clock_offset_ms()
+        checked = candles_from(raw, timeframe=timeframe, now_ms=exchange_ms, bars_needed=needed)
         return checked.reason if isinstance(checked, BadCandles) else checked
 
     def _view(self, strategy: Strategy, candles: Mapping[Symbol, Candles]) -> MarketView:

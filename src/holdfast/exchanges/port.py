@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from holdfast.decisions.gate import Approved
-from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position
+from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position, Quote
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Accepted, Lookup, Outcome, Priority, Rejected, Unavailable, Unknown
 from holdfast.domain.orders import Fill, Order, PositionSide, Stop
@@ -187,6 +187,10 @@ class Exchange(Protocol):
         ...
 
     async def marks(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Mark]: ...
+
+    async def quotes(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Quote]:
+        """Best bid and ask; a symbol without both, or with an unreadable answer, is left out."""
+        ...
 
     # --- requests that change something ---
     async def submit(self, approved: Approved) -> Outcome:

@@ -368,6 +368,31 @@ async def test_marks_come_for_the_symbols_asked() -> None:
         assert await exchange.marks([BTC], priority=P) == {}
 
 
+TICKER = {"symbol": "BTCUSDT", "bidPrice": "60000.1", "bidQty": "2", "askPrice": "60000.2", "askQty": "1"}
+
+
+async def test_best_bid_and_ask_come_for_the_symbols_asked() -> None:
+    """With the time of asking: the answer may be older than its arrival."""
+    route = ("GET", "/fapi/v1/ticker/bookTicker")
+    async with exchange_server({route: (200, body(TICKER))}) as server, binance(server.url) as exchange:
+        quote = (await exchange.quotes([BTC], priority=P))[BTC]
+        assert (quote.bid, quote.ask, quote.asked_ms) == (D("60000.1"), D("60000.2"), NOW_MS)
+        server.routes[route] = (200, body([{**TICKER, "symbol": "XUSDT"}, TICKER]))
+        assert set(await exchange.quotes([BTC], priority=P)) == {BTC}
+        assert await exchange.quotes([], priority=P) == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{"bidQty": "0"}, {"askPrice": "0.00"}, {"bidPrice": "NaN"}, {"askQty": ""}, {"bidPrice": None}]
+)
+async def test_half_a_book_is_no_quote(change: dict[str, Any]) -> None:
+    """Nothing on one side, or a price that is none: left out, so that nobody enters on it."""
+    route = ("GET", "/fapi/v1/ticker/bookTicker")
+    answers = {route: (200, body({**TICKER, **change}))}
+    async with exchange_server(answers) as server, binance(server.url) as exchange:
+        assert await exchange.quotes([BTC], priority=P) == {}
+
+
 async def test_no_secret_and_no_signature_shows_in_an_error() -> None:
     """Causes end in journals and on screens."""
     async with binance("http://127.0.0.1:1") as exchange:

@@ -139,6 +139,7 @@ def test_listing_everything_is_dear() -> None:
     assert [requests.candles("X", "1m", n, None).weight for n in (99, 499, 1000, 1500)] == [1, 2, 5, 10]
     assert sum(r.weight for r in requests.marks(tuple("abcdefghijklmn"))) == 10
     assert sum(r.weight for r in requests.marks(("a", "b"))) == 2
+    assert [sum(r.weight for r in requests.quotes(tuple("abcd"[:n]))) for n in range(5)] == [0, 2, 4, 5, 5]
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.decisions.gate import Approved
-from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position
+from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position, Quote
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import (
     Accepted,
@@ -24,7 +24,7 @@ from holdfast.domain.intents import (
 from holdfast.domain.orders import Fill, Order, Stop
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
-from holdfast.exchanges.binance import decode, requests, wire
+from holdfast.exchanges.binance import decode, requests
 from holdfast.exchanges.binance.caller import Caller, Signed
 from holdfast.exchanges.binance.decode import BadAnswer, NotJson, Rows, Table
 from holdfast.exchanges.binance.hub import BinanceHub
@@ -36,8 +36,16 @@ from holdfast.exchanges.port import Capabilities, ConfigNews, Exchange, Exchange
 from holdfast.exchanges.stats import AdapterStats
 from holdfast.exchanges.transport import Answer
 
+
+class OfSymbol(Protocol):
+    """A row about one symbol."""
+
+    symbol: str
+
+
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S", bound=OfSymbol)
 
 INSTRUMENTS_AGE_MAX_MS = 3600 * 1000
 """Rules change without notice (minimum notionals do); an account that opens takes none older."""
@@ -244,25 +252,37 @@ class BinanceExchange:
 
     async def marks(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Mark]:
         """Mark prices by REST; a symbol the exchange does not answer for is left out."""
+        return await self._of_each(
+            symbols, requests.marks, decode.PREMIUMS, lambda row, _, heard: decode.mark(row, heard), priority
+        )
+
+    async def quotes(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Quote]:
+        """Best bid and ask by REST; see the port."""
+        return await self._of_each(
+            symbols,
+            requests.quotes,
+            decode.BOOK_TICKERS,
+            lambda row, asked, _: decode.quote(row, asked),
+            priority,
+        )
+
+    async def _of_each(
+        self,
+        symbols: Sequence[Symbol],
+        make: Callable[[tuple[str, ...]], tuple[Request, ...]],
+        table: Table[S],
+        read: Callable[[S, int, int], R],
+        priority: Priority,
+    ) -> dict[Symbol, R]:
+        """What the exchange says of *symbols*; *read* takes a row, and when it was asked for and heard."""
         wanted = {self._names.wire(symbol): symbol for symbol in symbols}
-        found: dict[Symbol, Mark] = {}
-        for request in requests.marks(tuple(sorted(wanted))):
-            body = await self._caller.read(request, priority)
-            listed = body if body[:1] == b"[" else b"[" + body + b"]"
-            rows = self._rows(request, decode.PREMIUMS, self._mark_of(wanted), listed)
-            found.update(rows.values)
+        found: dict[Symbol, R] = {}
+        for request in make(tuple(sorted(wanted))):
+            fact = await self._fact(request, lambda body: body, priority)
+            listed = fact.value if fact.value[:1] == b"[" else b"[" + fact.value + b"]"
+            convert = _among(wanted, read, fact)
+            found.update(self._rows(request, table, convert, listed).values)
         return found
-
-    def _mark_of(
-        self, wanted: Mapping[str, Symbol]
-    ) -> Callable[[wire.PremiumRow], tuple[Symbol, Mark] | None]:
-        heard_ms = self._clock.now_ms()
-
-        def convert(row: wire.PremiumRow) -> tuple[Symbol, Mark] | None:
-            symbol = wanted.get(row.symbol)
-            return (symbol, decode.mark(row, heard_ms)) if symbol is not None else None
-
-        return convert
 
     # --- requests that change something ---
 
@@ -394,6 +414,18 @@ class BinanceExchange:
         if rows.bad:
             self.stats.bad_rows[request.endpoint] += rows.bad
         return rows
+
+
+def _among(
+    wanted: Mapping[str, Symbol], read: Callable[[S, int, int], R], fact: Fact[bytes]
+) -> Callable[[S], tuple[Symbol, R] | None]:
+    """Rows of other symbols are left out before anything else of them is looked at."""
+
+    def convert(row: S) -> tuple[Symbol, R] | None:
+        symbol = wanted.get(row.symbol)
+        return None if symbol is None else (symbol, read(row, fact.asked_ms, fact.answered_ms))
+
+    return convert
 
 
 def _same(symbol: Symbol, asked: Symbol, client_id: str, asked_id: str | None) -> None:

@@ -15,7 +15,16 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from holdfast.domain.account import AccountConfig, Balance, Candle, MarginMode, Mark, Position, PositionMode
+from holdfast.domain.account import (
+    AccountConfig,
+    Balance,
+    Candle,
+    MarginMode,
+    Mark,
+    Position,
+    PositionMode,
+    Quote,
+)
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import (
     ExchangeStatus,
@@ -247,6 +256,7 @@ SYMBOL_CONFIGS = Table(wire.SymbolConfigRow)
 TRADES = Table(wire.TradeRow)
 KLINES: Reader[list[wire.KlineRow]] = Reader(list[wire.KlineRow])
 PREMIUMS = Table(wire.PremiumRow)
+BOOK_TICKERS = Table(wire.BookTickerRow)
 ORDER = Reader(wire.OrderRow)
 ALGO = Reader(wire.AlgoRow)
 ALGO_CANCEL = Reader(wire.AlgoCancelBody)
@@ -394,6 +404,13 @@ def fill(row: wire.TradeRow, names: Names) -> Fill:
 def mark(row: wire.PremiumRow, heard_ms: int) -> Mark:
     """A mark price asked for by REST."""
     return Mark(price=price(row.markPrice), exchange_ms=row.time, heard_ms=heard_ms, source="rest")
+
+
+def quote(row: wire.BookTickerRow, asked_ms: int) -> Quote:
+    """Best bid and ask; raises `BadAnswer` where nothing stands on a side."""
+    if not (amount(row.bidQty) and amount(row.askQty)):
+        raise BadAnswer(f"expected orders on both sides, found {row.bidQty[:40]!r} and {row.askQty[:40]!r}")
+    return Quote(bid=price(row.bidPrice), ask=price(row.askPrice), asked_ms=asked_ms)
 
 
 def candles(body: bytes, exchange_now_ms: int) -> tuple[Candle, ...]:

@@ -159,6 +159,7 @@ FILLS_HISTORY_MS = 90 * 24 * 3600 * 1000
 """userTrades knows three months."""
 KLINES_LIMIT = 1500
 _ALL_MARKS_WEIGHT = 10
+_QUOTE_WEIGHT, _ALL_QUOTES_WEIGHT = 2, 5
 
 
 def open_orders(wire_id: str | None) -> Request:
@@ -211,3 +212,11 @@ def marks(wire_ids: tuple[str, ...]) -> tuple[Request, ...]:
     return tuple(
         Request("fapiPublicGetPremiumIndex", {"symbol": wire_id}, 1, signed=False) for wire_id in wire_ids
     )
+
+
+def quotes(wire_ids: tuple[str, ...]) -> tuple[Request, ...]:
+    """Best bid and ask: one question each, or one for the whole market where that is cheaper."""
+    endpoint = "fapiPublicGetTickerBookTicker"
+    if len(wire_ids) * _QUOTE_WEIGHT > _ALL_QUOTES_WEIGHT:
+        return (Request(endpoint, {}, _ALL_QUOTES_WEIGHT, signed=False),)
+    return tuple(Request(endpoint, {"symbol": wire_id}, _QUOTE_WEIGHT, signed=False) for wire_id in wire_ids)

@@ -148,6 +148,14 @@ class PremiumRow(msgspec.Struct):
     time: Ms
 
 
+class BookTickerRow(msgspec.Struct):
+    symbol: Text
+    bidPrice: Text
+    bidQty: Text
+    askPrice: Text
+    askQty: Text
+
+
 class FilterRow(msgspec.Struct):
     filterType: Text
     tickSize: Text = ""
