@@ -155,6 +155,7 @@ async def _context(bot: Bot) -> GateContext:
         blocks=frozenset(),
         synced=True,
         positions_asked_ms=now_ms,
+        read_whole=True,
         balance=balance,
         expected_position_mode=PositionMode.ONE_WAY,
         actual_position_mode=PositionMode.ONE_WAY,

@@ -103,6 +103,7 @@ def context(**changes: Any) -> GateContext:
         blocks=frozenset(),
         synced=True,
         positions_asked_ms=NOW_MS - 1_000,
+        read_whole=True,
         balance=Fact(BALANCE, NOW_MS - 2_000, NOW_MS - 1_900),
         expected_position_mode=PositionMode.ONE_WAY,
         actual_position_mode=PositionMode.ONE_WAY,

@@ -71,6 +71,7 @@ ONE_BROKEN = [
     (Refusal.POSITIONS_STALE, {}, {"positions_asked_ms": NOW_MS - 60_001}),
     (Refusal.POSITIONS_STALE, {}, {"positions_asked_ms": None}),
     (Refusal.POSITIONS_STALE, {}, {"positions_asked_ms": NOW_MS + 1}),
+    (Refusal.READ_INCOMPLETE, {}, {"read_whole": False}),
     (Refusal.BALANCE_STALE, {}, {"balance": replace(STALE, asked_ms=NOW_MS - 60_001)}),
     (Refusal.MARK_STALE, {}, {"mark": mark(age_ms=3_001)}),
     (Refusal.POSITION_MODE, {}, {"actual_position_mode": PositionMode.HEDGE}),

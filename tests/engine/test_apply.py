@@ -11,12 +11,13 @@ from holdfast.decisions.step import Read, Want
 from holdfast.domain.account import Fact
 from holdfast.domain.intents import Accepted, Intent, Journaled, Purpose, RejectReason
 from holdfast.domain.orders import ExchangeStatus, OrderState, Side, StopStatus
+from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account
 from holdfast.engine.apply import Applier
 from holdfast.engine.events import Answered, ReadDone, Told
 from holdfast.engine.executor import settle
 from holdfast.exchanges.port import OrderNews, PositionNews, StopNews
-from tests.decisions.examples import BTC, NOW_MS, D, intent, journaled
+from tests.decisions.examples import BTC, ETH, NOW_MS, D, intent, journaled
 from tests.decisions.holdings import KEY, OURS, fill, order, position, refused, stop, tracked
 from tests.engine.parts import FakeClock, FakeExchange, FakeIds, FakeMemory, state
 from tests.engine.test_bookkeeper import Desk
@@ -139,6 +140,26 @@ def test_times_of_the_exchange_are_brought_to_our_clock(bench: Bench) -> None:
     assert bench.account.state.believed_positions()[KEY].updated_ms == NOW_MS
     bench.told(StopNews(stop=stop(created_ms=NOW_MS + 3_000), exchange_ms=NOW_MS + 3_000))
     assert bench.account.state.believed_stops()["s1"].created_ms == NOW_MS
+
+
+def test_answer_in_part_is_told_until_a_whole_one_comes(bench: Bench) -> None:
+    """Each question by itself; one about all symbols answers for each of them."""
+    account = bench.account
+
+    def read(what: Read, symbol: Symbol | None, *, whole: bool) -> None:
+        bench.applier.apply(ReadDone(Want(what, symbol, NOW_MS), Fact((), NOW_MS, NOW_MS, whole)))
+
+    read(Read.POSITIONS, None, whole=False)
+    read(Read.STOPS, BTC, whole=False)
+    read(Read.STOPS, ETH, whole=False)
+    assert {(v.id, v.severity) for v in account.alerts.views()} == {("READ_INCOMPLETE", "critical")}
+    assert len(account.alerts.views()) == 2
+    read(Read.STOPS, BTC, whole=True)
+    assert account.incomplete == {(Read.POSITIONS, None), (Read.STOPS, ETH)}
+    read(Read.STOPS, None, whole=True)
+    assert list(account.alerts.standing) == [("READ_INCOMPLETE", "positions")]
+    read(Read.POSITIONS, None, whole=True)
+    assert (account.incomplete, account.alerts.views()) == (set(), ())
 
 
 def test_refused_stop_alert_ends_when_one_stands(bench: Bench) -> None:

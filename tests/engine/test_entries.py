@@ -63,3 +63,18 @@ async def test_book_that_makes_no_sense_refuses_entries(
         assert w.fired(number) > 0
         w.server.core.cancel_stops_by_hand(w.account_id, BTC)
         await running.until(lambda: w.truth().positions[0].stops_live == 1, "the stop again", 5)
+
+
+async def test_what_cannot_be_read_whole_is_not_added_to(tmp_path: Path) -> None:
+    """A position that cannot be read may be any: no entry, a paced second look, an alert, until it can."""
+    async with world(tmp_path) as w, w.bot() as running:
+        await protected(w, running)
+        number = w.fault(kind="field_changed", path="positionRisk", member="entryPrice", word="?")
+        alerts = running.bot.account.alerts.standing
+        await running.until(lambda: any(id_ == "READ_INCOMPLETE" for id_, _ in alerts), "an alert", 8)
+        await refused(w, running, "read_incomplete")
+        assert w.fired(number) < 12, "asked again and again without a pause"
+        assert (w.truth().exits, w.truth().unprotected_now) == (0, ())
+        w.server.faults.remove(number)
+        await running.until(lambda: w.truth().entries == 2, "the entry after all", 8)
+        assert not any(id_ == "READ_INCOMPLETE" for id_, _ in alerts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,23 @@ async def test_failed_read_says_so_and_pauses_longer_each_time() -> None:
         assert later is not None
         pauses.append(later - clock.ms)
     assert pauses == [500, 1000, 2000, 4000, 8000, PAUSE_MAX_MS, PAUSE_MAX_MS]
+
+
+async def in_part() -> Fact[Any]:
+    return replace(FACT, complete=False)
+
+
+async def test_answer_in_part_pauses_too_until_a_whole_one_comes() -> None:
+    """It does not make the last whole answer younger: asked at once it would be asked without end."""
+    clock = FakeClock()
+    made, inbox = reader(clock, positions=in_part, balance=empty)
+    for pause in (500, 1000, 2000):
+        await ask(made, POSITIONS)
+        assert made.due([POSITIONS], clock.ms) == ([], clock.ms + pause)
+    balance = Want(Read.BALANCE, None, NOW_MS)
+    await ask(made, balance)
+    assert made.due([balance], clock.ms) == ([balance], None)
+    assert len(await inbox.get()) == 4
 
 
 async def test_the_exchanges_own_pause_is_kept() -> None:

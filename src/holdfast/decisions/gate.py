@@ -61,6 +61,7 @@ class Refusal(StrEnum):
     REDUCE_ONLY = "reduce_only"
     NOT_SYNCED = "not_synced"
     POSITIONS_STALE = "positions_stale"
+    READ_INCOMPLETE = "read_incomplete"
     BALANCE_STALE = "balance_stale"
     MARK_STALE = "mark_stale"
     CLOCK_SKEW = "clock_skew"
@@ -198,6 +199,8 @@ class GateContext:
     synced: bool
     """The account was read whole since start, and since the last doubt."""
     positions_asked_ms: int | None
+    read_whole: bool
+    """The last answers about positions, orders and stops could be read whole."""
     balance: Fact[Balance] | None
     expected_position_mode: PositionMode
     actual_position_mode: PositionMode | None
@@ -362,6 +365,7 @@ _ENTRY_CHECKS: Mapping[Refusal, Callable[[_Entry], bool]] = {
     Refusal.REDUCE_ONLY: lambda e: e.context.mode is Mode.REDUCE_ONLY,
     Refusal.NOT_SYNCED: lambda e: not e.context.synced,
     Refusal.POSITIONS_STALE: lambda e: _stale(e, e.context.positions_asked_ms, e.limits.positions_age_ms_max),
+    Refusal.READ_INCOMPLETE: lambda e: not e.context.read_whole,
     Refusal.BALANCE_STALE: lambda e: _stale(
         e, e.context.balance.asked_ms if e.context.balance else None, e.limits.balance_age_ms_max
     ),

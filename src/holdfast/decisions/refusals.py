@@ -15,6 +15,7 @@ WORDS: Mapping[Refusal, str] = {
     Refusal.REDUCE_ONLY: "only reducing is allowed until a person has looked at it and resumed",
     Refusal.NOT_SYNCED: "the account has not been read completely yet; this lifts by itself",
     Refusal.POSITIONS_STALE: "the last read of the positions is too old; this lifts with the next read",
+    Refusal.READ_INCOMPLETE: "positions, orders or stops could not be read whole; this lifts when they are",
     Refusal.BALANCE_STALE: "the last read of the balance is too old; this lifts with the next read",
     Refusal.MARK_STALE: "the mark price is too old; this lifts with the next price",
     Refusal.CLOCK_SKEW: "our clock and the exchange's differ too much; check time synchronisation",

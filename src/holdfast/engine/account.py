@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from holdfast.decisions.breakers import BreakerVerdict, EquityTrack, Operation
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.decisions.step import Concern
+from holdfast.decisions.step import Concern, Read
 from holdfast.domain.protocols import Clock, Ids
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.alerts import Alerts
@@ -54,6 +54,8 @@ class Account:
     last_entry_ms: int | None = None
     synced: bool = False
     last_sync_ms: int | None = None
+    incomplete: set[tuple[Read, Symbol | None]] = field(default_factory=set)
+    """Questions whose last answer could not be read whole: what was left out may be anything."""
     shutting_down: bool = False
     liquidation_state: str = "IDLE"
     started_ms: int = 0

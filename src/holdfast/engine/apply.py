@@ -47,6 +47,8 @@ BENIGN = {
 }
 SYNC_READS = (Read.CONFIG, Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE, Read.MARKS, Read.CLOCK)
 SYNC_NEEDED = frozenset({Read.CONFIG, Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE})
+EXPOSURE_READS = frozenset({Read.POSITIONS, Read.STOPS, Read.ORDERS})
+"""What stands at the exchange: unless it is read whole, nothing is added to it."""
 REST_PRICE_MS = 2_000
 RULES_MS = 600_000
 """How often the trading rules are read again though nothing was refused."""
@@ -217,6 +219,7 @@ class Applier:
             self._read_failed(event)
             return
         self._account.relieved("READ_FAILING", event.want.read.value)
+        self._note_whole(event.want, event.fact)
         fact, symbol = event.fact, event.want.symbol
         takers: dict[Read, Callable[[Fact[Any], Symbol | None], None]] = {
             Read.POSITIONS: lambda f, _: self._take_positions(f),
@@ -232,6 +235,20 @@ class Applier:
         if symbol is None and fact.complete:
             self._progress(event.want.read, fact)
         yield from ()
+
+    def _note_whole(self, want: Want, fact: Fact[Any]) -> None:
+        """Rows that cannot be read are nobody's: a position among them stands unprotected (rule 4)."""
+        account, read = self._account, want.read
+        if not fact.complete:
+            account.incomplete.add((read, want.symbol))
+            text = f"the answer about {read} holds what cannot be read: look at the exchange; no entries"
+            severity = "critical" if read in EXPOSURE_READS else "warning"
+            account.concern(Concern("READ_INCOMPLETE", severity, read.value, text))
+            return
+        known = {(r, s) for r, s in account.incomplete if r is read}
+        account.incomplete -= known if want.symbol is None else {(read, want.symbol)}
+        if known and not any(r is read for r, _ in account.incomplete):
+            account.relieved("READ_INCOMPLETE", read.value)
 
     def _take_positions(self, fact: Fact[tuple[Position, ...]]) -> None:
         local = tuple(replace(p, updated_ms=self._ours(p.updated_ms)) for p in fact.value)

@@ -31,6 +31,7 @@ from holdfast.domain.orders import OrderState, PositionSide
 from holdfast.domain.signals import Action, Signal
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account
+from holdfast.engine.apply import EXPOSURE_READS
 from holdfast.engine.events import Signals
 from holdfast.engine.executor import Executor
 
@@ -244,6 +245,9 @@ class Entries:
             instrument=instrument,
             mark=state.marks.get(symbol),
             quote=state.quotes.get(symbol),
+            read_whole=not any(
+                read in EXPOSURE_READS and of in (None, symbol) for read, of in account.incomplete
+            ),
             reference_price=signal.price,
             leverage=state.leverage_of(symbol),
             position_quantity=position.quantity if position else ZERO,

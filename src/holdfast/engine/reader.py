@@ -1,4 +1,4 @@
-"""Asks the exchange what the step wants to know; one question of a kind at a time, failures paced."""
+"""Asks the exchange what the step wants to know: one question of a kind at a time, failures paced."""
 
 from __future__ import annotations
 
@@ -62,20 +62,24 @@ class Reader:
         try:
             fact = await self._read(want)
         except ExchangeError as error:
-            self._pace(key, error)
+            outcome = error.outcome
+            self._pace(key, outcome.retry_after_ms if isinstance(outcome, Unavailable) else 0)
             self._inbox.put(ReadDone(want, None, error.outcome), urgent=want.urgent)
         else:
-            self._failures.pop(key, None)
+            if fact.complete:
+                self._failures.pop(key, None)
+            else:
+                # It leaves the last whole answer as old as it is, so the question stays due.
+                self._pace(key, 0)
             self._inbox.put(ReadDone(want, fact), urgent=want.urgent)
         finally:
             self._running.discard(key)
 
-    def _pace(self, key: Key, error: ExchangeError) -> None:
+    def _pace(self, key: Key, asked_for_ms: int) -> None:
+        """Each time longer, and not shorter than the exchange asked for."""
         self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(PAUSE_MS << min(self._failures[key] - 1, 10), PAUSE_MAX_MS)
-        if isinstance(error.outcome, Unavailable):
-            pause = max(pause, error.outcome.retry_after_ms)
-        self._not_before[key] = self._clock.now_ms() + pause
+        self._not_before[key] = self._clock.now_ms() + max(pause, asked_for_ms)
 
     async def _read(self, want: Want) -> Fact[Any]:
         priority = Priority.PROTECT if want.urgent else Priority.OBSERVE
