@@ -66,6 +66,7 @@ def facts(**changes: Any) -> BreakerFacts:
         equity=track(),
         entries={},
         unresolved=(),
+        asking_since_ms=NOW_MS - 3_600_000,
     )
     return replace(base, **changes)
 
@@ -199,6 +200,14 @@ def test_what_only_a_person_may_take_back(word: str, changes: dict[str, Any]) ->
     verdict = assess(facts(**changes), LIMITS, CALM)
     assert verdict.mode is Mode.REDUCE_ONLY
     assert any(word in reason for reason in verdict.reasons)
+
+
+def test_what_a_crash_left_unknown_takes_no_step_before_it_could_be_asked_for() -> None:
+    """A bot that was down for an hour with requests in flight begins as it was, and asks first."""
+    left = tuple(unknown(n, age_ms=3_600_000) for n in range(9))
+    starting = facts(unresolved=left, asking_since_ms=NOW_MS - 30_000)
+    assert assess(starting, LIMITS, CALM).mode is None
+    assert assess(replace(starting, now_ms=NOW_MS + 1), LIMITS, CALM).mode is Mode.REDUCE_ONLY
 
 
 def test_drawdown_only_alerts_when_it_does_not_latch() -> None:

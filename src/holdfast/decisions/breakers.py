@@ -96,6 +96,8 @@ class BreakerFacts:
     """When entries were sent, per symbol."""
     unresolved: tuple[Journaled, ...]
     """Requests whose outcome is not proven."""
+    asking_since_ms: int
+    """When this run began: before, nobody could ask what became of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,11 +340,14 @@ def _mode_steps(look: _Look) -> Iterator[str]:
 
 
 def _unknown_steps(look: _Look) -> Iterator[str]:
-    """Checklist 25. A request in flight is not unknown before the budget of its age is used up."""
-    now_ms, limits = look.facts.now_ms, look.limits
+    """Checklist 25. A request in flight is not unknown before the budget of its age is used up; what the
+    run before left is none either until there was time to ask for it (a restart changes nothing but time)."""
+    now_ms, limits, since_ms = look.facts.now_ms, look.limits, look.facts.asking_since_ms
+    just_begun = now_ms <= since_ms + limits.unknown_grace_ms
+    unresolved = [each for each in look.facts.unresolved if not (just_begun and each.signed_ms < since_ms)]
     unknown = [
         each
-        for each in look.facts.unresolved
+        for each in unresolved
         if each.state is OrderState.UNKNOWN
         or (each.state is OrderState.SENDING and now_ms - each.signed_ms > limits.unknown_age_ms_max)
     ]

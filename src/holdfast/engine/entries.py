@@ -231,8 +231,10 @@ class Entries:
         exposed = self._exposure(exclude=journaled.client_id)
         config = state.config.value if state.config else None
         position = state.believed_positions().get(PositionKey(symbol, PositionSide.BOTH))
+        # The kill file is looked at here too: the journal's write lies between step and sending (G30).
+        ordered = OperatorState.KILLED if account.kill_ordered() is not None else account.operator
         context = GateContext(
-            operator=account.operator,
+            operator=ordered,
             mode=account.mode,
             shutting_down=account.shutting_down,
             blocks=account.breakers.blocks_on(symbol),
@@ -308,6 +310,7 @@ class Entries:
             clock_uncertainty_ms=account.clock_uncertainty_ms,
             rate_limited_until_ms=account.rate_limited_until_ms,
             socket_down_since_ms=account.socket_down_since_ms,
+            asking_since_ms=account.started_ms,
             store_writable=not account.memory.trouble(),
             operations=tuple(account.operations),
             equity=account.equity,

@@ -107,6 +107,8 @@ class _Run:
     """A read of the positions succeeded after everything that was done."""
     cancelled: int = 0
     left_protective: int = 0
+    why_open: dict[str, str] = field(default_factory=dict)
+    """What came of the last closing order of each symbol: the reason, where it stays open."""
     errors: list[str] = field(default_factory=list)
 
     def still_open(self) -> set[str]:
@@ -296,11 +298,13 @@ class LiquidationManager:
     async def _close(self, run: _Run, each: _Open) -> None:
         facts: dict[str, object] = {"symbol": each.symbol, "side": each.side, "quantity": each.quantity}
         orders = self._orders
+        run.why_open[each.symbol] = "no answer in time"
         answer = await contained(lambda: orders.execute_market_close(each.symbol, each.side, each.quantity))
         if isinstance(answer, Failure):
-            run.errors.append(f"{each.symbol}: close: {answer.text}")
+            run.why_open[each.symbol] = answer.text
             self._note("ORDER_REJECTED", run, {**facts, "error": answer.text})
         else:
+            run.why_open[each.symbol] = "taken by the exchange, and the position is still there"
             self._note("ORDER_PLACED", run, facts)
 
     async def _tidy(self, run: _Run) -> None:
@@ -336,6 +340,9 @@ class LiquidationManager:
         failed = run.still_open() if self._config.close_positions else set[str]()
         closed = run.wanted - run.still_open() if self._config.close_positions else set[str]()
         run.errors += [f"{symbol}: an entry has no answer yet" for symbol in sorted(run.pending)]
+        run.errors += [
+            f"{symbol}: close: {run.why_open[symbol]}" for symbol in sorted(failed & set(run.why_open))
+        ]
         failed |= run.pending
         closed -= failed
         some = bool(closed) or (not run.wanted and run.cancelled > 0)

@@ -11,7 +11,17 @@ from holdfast.decisions.close import market_closes
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.step import Read, Want
 from holdfast.domain.account import MarginMode, Position, PositionKey
-from holdfast.domain.intents import Accepted, Intent, Outcome, Priority, Purpose, Rejected, RejectReason
+from holdfast.domain.intents import (
+    Accepted,
+    Intent,
+    Outcome,
+    Priority,
+    Purpose,
+    Rejected,
+    RejectReason,
+    Unavailable,
+    Unknown,
+)
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Order, OrderState, Stop, StopKind, StopStatus
 from holdfast.domain.symbol import Symbol
@@ -106,8 +116,9 @@ class AccountOrders:
                 self._mark(position.key)
                 outcomes += await self._close(position, quantity)
         for outcome in outcomes:
-            if not isinstance(outcome, Accepted) and not _already_flat(outcome):
-                raise CloseRefused(str(outcome))
+            if not isinstance(outcome, Accepted):
+                # Also "nothing to reduce": whether that is true a read of the position tells (R0.5).
+                raise CloseRefused(_words(outcome))
         return outcomes
 
     async def _close(self, position: Position, quantity: Decimal) -> list[Outcome]:
@@ -161,13 +172,20 @@ class AccountOrders:
             for outcome in await self._supervisor.perform((intent,)):
                 gone = isinstance(outcome, Rejected) and outcome.reason is RejectReason.NOT_FOUND
                 if not isinstance(outcome, Accepted) and not gone:
-                    raise CloseRefused(str(outcome))
+                    raise CloseRefused(_words(outcome))
                 done += isinstance(outcome, Accepted)
         return done
 
 
-def _already_flat(outcome: Outcome) -> bool:
-    return isinstance(outcome, Rejected) and outcome.reason is RejectReason.NOTHING_TO_REDUCE
+def _words(outcome: Outcome) -> str:
+    """Why it was not done, for people."""
+    match outcome:
+        case Rejected(code=code, message=message):
+            return f"{code} {message}"
+        case Unknown(cause=cause) | Unavailable(cause=cause):
+            return cause
+        case _:
+            return ""
 
 
 def _blocked(outcome: Outcome) -> bool:
