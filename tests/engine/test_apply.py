@@ -132,6 +132,16 @@ def test_stop_news_that_overtakes_the_reply_is_conclusive(bench: Bench) -> None:
     assert bench.account.state.attempts[KEY][0].outcome is not None
 
 
+def test_stop_cancelled_while_its_reply_is_on_the_way_is_gone(bench: Bench) -> None:
+    """The reply comes first and late; the cancel that it does not know of was after its moment."""
+    bench.sent(PLACE)
+    bench.answered(PLACE, Accepted(exchange_id="s1", stop=stop(updated_ms=NOW_MS + 10)), NOW_MS + 60)
+    assert set(bench.account.state.believed_stops()) == {"s1"}
+    bench.told(StopNews(stop=stop(updated_ms=NOW_MS + 10), exchange_ms=NOW_MS + 10), 61)
+    bench.told(StopNews(stop=stop(status=StopStatus.CANCELLED), exchange_ms=NOW_MS + 20), 62)
+    assert bench.account.state.believed_stops() == {}
+
+
 def test_times_of_the_exchange_are_brought_to_our_clock(bench: Bench) -> None:
     bench.exchange.offset_ms = 3_000
     held = position(updated_ms=NOW_MS + 3_000)

@@ -112,8 +112,8 @@ class Applier:
         return handlers[type(news)](news, heard_ms)
 
     def _ours(self, exchange_ms: int) -> int:
-        """The exchange's time on our clock."""
-        return exchange_ms - self._account.exchange.clock_offset_ms()
+        """The exchange's time on our clock; 0 stays 0 (it did not say)."""
+        return exchange_ms - self._account.exchange.clock_offset_ms() if exchange_ms else 0
 
     def _order(self, news: OrderNews, heard_ms: int) -> Wants:
         state, order, at_ms = self._account.state, news.order, self._ours(news.exchange_ms)
@@ -165,8 +165,7 @@ class Applier:
             yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
 
     def _local(self, stop: Stop) -> Stop:
-        created = self._ours(stop.created_ms) if stop.created_ms else 0
-        return replace(stop, created_ms=created, updated_ms=self._ours(stop.updated_ms))
+        return replace(stop, created_ms=self._ours(stop.created_ms), updated_ms=self._ours(stop.updated_ms))
 
     def _position(self, news: PositionNews, heard_ms: int) -> Wants:
         key = PositionKey(news.symbol, news.side)
@@ -381,7 +380,7 @@ class Applier:
         match intent.purpose:
             case Purpose.PLACE_STOP:
                 local = replace(outcome, stop=self._local(outcome.stop)) if outcome.stop else outcome
-                state.accepted_stop(journaled, local, at_ms)
+                state.accepted_stop(journaled, local, _true_ms(local.stop, at_ms))
                 yield Want(Read.STOPS, intent.symbol, visible)
             case Purpose.CANCEL_STOP:
                 state.cancelled_stop(intent, at_ms)
@@ -390,9 +389,8 @@ class Applier:
                 state.cancelled_order(intent, at_ms)
             case Purpose.ENTER | Purpose.CLOSE:
                 if outcome.order is not None:
-                    # True when the exchange last changed it: what the stream said since is newer.
-                    told_ms = self._ours(outcome.order.updated_ms) if outcome.order.updated_ms else at_ms
-                    self._heard_from_entry(journaled, outcome.order, min(told_ms, at_ms))
+                    order = replace(outcome.order, updated_ms=self._ours(outcome.order.updated_ms))
+                    self._heard_from_entry(journaled, order, _true_ms(order, at_ms))
                 yield Want(Read.POSITIONS, None, at_ms, urgent=True)
 
     def _not_accepted(self, journaled: Journaled, outcome: Outcome, at_ms: int) -> Wants:
@@ -437,6 +435,11 @@ class Applier:
             account.state.tracked[key] = replace(tracked, stop_price=stop.trigger_price)
         account.memory.protect_trade(tracked.trade_id, stop.trigger_price, since)
         account.say("stop", str(key.symbol), f"stop stands at {stop.trigger_price}")
+
+
+def _true_ms(told: Order | Stop | None, at_ms: int) -> int:
+    """What a reply says was true when the exchange last changed it: what the stream said since is newer."""
+    return min(told.updated_ms, at_ms) if told is not None and told.updated_ms else at_ms
 
 
 def _failed(outcome: Outcome) -> bool:
