@@ -8,6 +8,7 @@ from pathlib import Path
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.orders import Direction
 from holdfast.engine.events import Applied
+from holdfast.store.flags import get_flag
 from holdfast.store.operator import operator_of
 from tests.engine.world import BTC, RunningBot, world
 
@@ -45,3 +46,23 @@ async def test_kill_file_is_in_force_before_the_entry_of_the_same_step(tmp_path:
 
 def kill_latched(running: RunningBot) -> bool:
     return running.store.read(operator_of).state is OperatorState.KILLED
+
+
+async def test_missing_stop_is_flagged_in_the_database_until_it_is_back(tmp_path: Path) -> None:
+    """R2.2: what scripts and people query; 0 is written too, so that no row does not mean "well"."""
+
+    def flag() -> tuple[int, str] | None:
+        found = running.store.read(lambda c: get_flag(c, "binance_stoploss_missing", "main"))
+        return (found.value, found.detail) if found else None
+
+    async with world(tmp_path) as w, w.bot() as running:
+        w.strategy.wishes = {BTC: Direction.LONG}
+        await running.until(lambda: bool(w.truth().positions), "a position")
+        await running.until(lambda: not w.truth().unprotected_now, "a stop")
+        await running.until(lambda: flag() == (0, ""), "the flag down")
+        number = w.fault(kind="endpoint_down", method="POST", path="algoOrder")
+        w.server.core.cancel_stops_by_hand(w.account_id, BTC)
+        await running.until(lambda: flag() == (1, str(BTC)), "the flag up", 4)
+        w.server.faults.remove(number)
+        await running.until(lambda: flag() == (0, ""), "the flag down again", 4)
+        assert w.truth().exits == 0

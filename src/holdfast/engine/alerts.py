@@ -52,6 +52,10 @@ class Alerts:
             self.clear(id_, symbol)
         return gone
 
+    def of(self, id_: str) -> tuple[str, ...]:
+        """The symbols for which alerts of that id stand."""
+        return tuple(sorted(symbol for id_of_it, symbol in self.standing if id_of_it == id_))
+
     def views(self) -> tuple[AlertView, ...]:
         order = {"critical": 0, "warning": 1, "info": 2}
         return tuple(sorted(self.standing.values(), key=lambda a: (order[a.severity], a.since_ms, a.id)))

@@ -32,6 +32,7 @@ from holdfast.engine.reader import Reader
 from holdfast.engine.resolver import Resolver
 from holdfast.engine.view import View
 from holdfast.exchanges.port import MarkNews, News
+from holdfast.store.flags import stoploss_missing
 
 SYNC_PATIENCE_MS = 30_000
 RECONCILE_ROUNDS = 3
@@ -54,6 +55,8 @@ class Supervisor:
         self._running: set[asyncio.Task[Any]] = set()
         self._pending: tuple[Tracked, ...] = ()
         self._waiters: dict[str, asyncio.Future[Outcome]] = {}
+        self._missing: tuple[str, ...] | None = None
+        """The symbols without a stop as last written to the store; None = not yet."""
         self._resuming: set[int] | None = None
         self.recalled = asyncio.Event()
         """Set once what the last run left is known."""
@@ -300,6 +303,16 @@ class Supervisor:
         held = [str(key.symbol) for key in plan.verdicts]
         for id_ in ("STOP_MISSING", "PROTECTION_FAILED", "CLOSE_REFUSED"):
             account.alerts.keep(id_, held)
+        self._flag_missing(account.alerts.of("STOP_MISSING"))
+
+    def _flag_missing(self, symbols: tuple[str, ...]) -> None:
+        """For whoever reads the database (R2.2): 1 while a stop is missing; the first sync says how it is."""
+        account = self.account
+        if symbols == self._missing or not (symbols or account.synced):
+            return
+        self._missing = symbols
+        name = stoploss_missing(account.settings.exchange)
+        account.memory.flag(name, int(bool(symbols)), ", ".join(symbols))
 
     def _resolve_unknown(self) -> None:
         for journaled in tuple(self.account.state.intents.values()):
