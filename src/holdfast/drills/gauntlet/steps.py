@@ -6,6 +6,8 @@ from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
 from holdfast.drills.world import World
 from holdfast.engine.liquidation import LiquidationState
+from holdfast.simulator.core.model import SimAlgo
+from holdfast.store.books import Trade, trades
 
 BTC, ETH = Symbol.parse("BTC/USDT"), Symbol.parse("ETH/USDT")
 
@@ -35,6 +37,36 @@ async def enter(world: World, symbol: Symbol, direction: Direction) -> None:
     await world.until(lambda: held(world, symbol), f"a position in {symbol}")
     del world.scripted.wishes[symbol]
     await world.until(lambda: covered(world, symbol), f"a stop for {symbol}")
+
+
+def naked_ms(world: World) -> int:
+    """The longest that any position ever was without a covering stop."""
+    return int(world.truth().naked_seconds_max * 1000)
+
+
+def live_stops(world: World, symbol: Symbol) -> list[SimAlgo]:
+    """Conditional orders of the symbol that stand at the exchange, oldest first."""
+    world.server.step()
+    account = world.server.core.view(world.account_id)
+    live = (account.algos[algo_id] for algo_id in account.live_algos)
+    return [algo for algo in live if algo.symbol == symbol]
+
+
+def booked(world: World) -> tuple[Trade, ...]:
+    """Every trade that the running bot's store holds, oldest first."""
+    store = world.life.store
+    assert store is not None
+    return store.read(trades)
+
+
+async def assert_protected_once(world: World, symbol: Symbol) -> None:
+    """One stop at rest, which covers all of the position, and stays so over two censuses of its symbol."""
+    for _ in range(3):
+        (position,) = (p for p in world.truth().positions if p.symbol == symbol)
+        assert position.covered, f"{symbol} is not covered"
+        assert position.stops_live == 1, f"{position.stops_live} stops stand for {symbol}"
+        await world.run_for(world.settings.freshness.orders_ms)
+    assert world.truth().duplicate_orders == 0, world.truth().duplicate_client_ids
 
 
 async def assert_flat_end(world: World) -> None:
