@@ -13,6 +13,7 @@ from holdfast.engine.liquidation import LiquidationState
 from holdfast.engine.liquidator import LiquidationResult
 from holdfast.engine.orders import AccountOrders, CloseRefused
 from holdfast.simulator.core.model import Side
+from holdfast.store.books import open_trades
 from tests.engine.world import BTC, ETH, RunningBot, World, world
 
 
@@ -95,3 +96,26 @@ async def test_shutdown_is_not_fooled_by_one_empty_read(tmp_path: Path) -> None:
         assert result.state is LiquidationState.COMPLETED
         assert not [p for p in w.truth().positions if p.quantity]
         assert w.truth().naked_seconds_max < 1
+
+
+async def test_protected_since_outlives_the_restart(tmp_path: Path) -> None:
+    """The stop stood all the time, though the new run reads the book of stops late; a new one begins anew."""
+    async with world(tmp_path) as w:
+        async with w.bot() as first:
+            await protected(w, first)
+            await first.until(lambda: bool(first.bot.view.positions[0].protected_since_ms), "protection")
+            since = first.bot.view.positions[0].protected_since_ms
+            await first.until(lambda: stored_since(first) == since, "the books")
+        late = w.fault(kind="delay_reply", path="openAlgoOrders", delay_ms=400, times=1)
+        async with w.bot() as second:
+            await second.until(lambda: second.bot.account.synced, "the sync")
+            shown = second.bot.view.positions[0]
+            assert w.fired(late) == 1
+            assert (shown.protected_since_ms, shown.naked_ms) == (since, 0)
+            w.server.core.cancel_stops_by_hand(w.account_id, BTC)
+            await second.until(lambda: stored_since(second) > (since or 0), "another stop")
+
+
+def stored_since(running: RunningBot) -> int:
+    (trade,) = running.store.read(lambda c: open_trades(c, "main"))
+    return trade.protected_since_ms

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.domain.account import Balance
+from holdfast.domain.account import Balance, PositionKey
 from holdfast.domain.intents import Journaled, Outcome
 from holdfast.domain.orders import Fill, Stop
 
@@ -39,6 +39,8 @@ class Remembered:
     tracked: tuple[Tracked, ...]
     pending_exits: tuple[Tracked, ...]
     """Closed on the exchange, true exit not read yet."""
+    protected_since: Mapping[PositionKey, int]
+    """From when on each open position has had a covering stop, as far as the books say."""
     standing: Standing
     entries_today: int
     peak_equity: Decimal | None

@@ -23,6 +23,10 @@ class NakedTime:
             return False
         return self._end(key, now_ms)
 
+    def mistaken(self, key: PositionKey) -> None:
+        """It was covered all along; only that was not known yet."""
+        self.since.pop(key, None)
+
     def forget(self, key: PositionKey, now_ms: int) -> None:
         """The position is gone."""
         self._end(key, now_ms)

@@ -81,9 +81,13 @@ class StoreMemory:
         today = books.trades(connection, account_id=account, since_ms=now - now % DAY_MS)
         last = equity.latest(connection, account)
         flag = flags.get_flag(connection, LIQUIDATING, account)
+        trades = books.open_trades(connection, account)
+        tracked = tuple(self._tracked(connection, trade) for trade in trades)
+        since = {t.key: trade.protected_since_ms for t, trade in zip(tracked, trades, strict=True)}
         return Remembered(
             intents=intents,
-            tracked=tuple(self._tracked(connection, t) for t in books.open_trades(connection, account)),
+            tracked=tracked,
+            protected_since={key: at_ms for key, at_ms in since.items() if at_ms},
             pending_exits=tuple(self._tracked(connection, t) for t in books.to_correct(connection, account)),
             standing=Standing(
                 operator=operator.state,

@@ -74,6 +74,8 @@ class AccountState:
     order_purposes: dict[str, Purpose] = field(default_factory=dict)
     """Exchange order ids of ours, also those that our stops became."""
     protected_since: dict[PositionKey, int] = field(default_factory=dict)
+    protected_before: dict[PositionKey, int] = field(default_factory=dict)
+    """The same as the last run left it, until it is seen how things stand."""
     stops_confirmed: set[str] = field(default_factory=set)
     """Stops that the exchange's own events showed."""
     census_ms: int = 0
@@ -283,6 +285,7 @@ class AccountState:
         self.tracked.pop(key, None)
         self.attempts.pop(key, None)
         self.protected_since.pop(key, None)
+        self.protected_before.pop(key, None)
         self.naked.forget(key, now_ms)
         kept = [j for j in self.recent_entries if _opens(j) != key]
         self.recent_entries = deque(kept, maxlen=RECENT_ENTRIES)
@@ -362,14 +365,25 @@ class AccountState:
             standing.setdefault(stop.symbol, []).append(stop)
         for key, position in positions.items():
             mine = standing.get(key.symbol, ())
-            covered = any(protecting.covers(stop, position, protection, now_ms) for stop in mine)
-            if self.naked.see(key, covered, now_ms) or (covered and key not in self.protected_since):
-                self.protected_since[key] = now_ms
-            if not covered:
+            covering = [s for s in mine if protecting.covers(s, position, protection, now_ms)]
+            if covering:
+                self._covered(key, covering[0], now_ms)
+            else:
+                self.naked.see(key, covered=False, now_ms=now_ms)
                 self.protected_since.pop(key, None)
         for key in [key for key in self.naked.since if key not in positions]:
             if key not in self.tracked:
                 self.naked.forget(key, now_ms)
+
+    def _covered(self, key: PositionKey, stop: Stop, now_ms: int) -> None:
+        """A stop that the last run left, older than our first look, has stood all the time since then."""
+        before_ms = self.protected_before.pop(key, 0)
+        stood = self.is_ours(stop.client_id) and stop.created_ms <= self.naked.since.get(key, now_ms)
+        if before_ms and stood:
+            self.naked.mistaken(key)
+            self.protected_since[key] = before_ms
+        elif self.naked.see(key, covered=True, now_ms=now_ms) or key not in self.protected_since:
+            self.protected_since[key] = now_ms
 
 
 def _stop_id(stop: Stop) -> str:

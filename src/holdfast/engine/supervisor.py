@@ -116,6 +116,7 @@ class Supervisor:
         account.entries_day = account.clock.now_ms() // 86_400_000
         for tracked in remembered.tracked:
             state.tracked[tracked.key] = tracked
+        state.protected_before = dict(remembered.protected_since)
         for journaled in remembered.intents:
             state.intents[journaled.client_id] = journaled
             state.our_ids[journaled.client_id] = journaled.intent.purpose
