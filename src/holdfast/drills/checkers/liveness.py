@@ -35,11 +35,16 @@ class AfterHeal:
     """Exchange ids of the orders and stops that it believes to stand."""
     closing: frozenset[Symbol]
     """Positions that it is closing."""
+    shut: frozenset[Symbol] = frozenset()
+    """What the exchange does not let be traded; not the bot's word."""
     flatten: bool = False
     """It was told to flatten, and had the time for it."""
 
 
-def after_heal(bot: Bot, at_ms: int, *, flatten: bool = False) -> AfterHeal:
+def after_heal(
+    bot: Bot, at_ms: int, *, shut: frozenset[Symbol] = frozenset(), flatten: bool = False
+) -> AfterHeal:
+    """*shut*: what the exchange does not let be traded."""
     account, state = bot.account, bot.account.state
     return AfterHeal(
         at_ms=at_ms,
@@ -53,6 +58,7 @@ def after_heal(bot: Bot, at_ms: int, *, flatten: bool = False) -> AfterHeal:
         intents=tuple(state.intents.values()),
         orders=frozenset(state.believed_orders()) | frozenset(state.believed_stops()),
         closing=frozenset(t.key.symbol for t in state.tracked.values() if t.closing_reason),
+        shut=shut,
         flatten=flatten,
     )
 
@@ -82,6 +88,10 @@ def _foreign(_told: AfterHeal, mirror: Mirror, symbol: str) -> bool:
     return any(origin_of(order) is not Origin.BOT for order in orders)
 
 
+def _shut(told: AfterHeal, _mirror: Mirror, symbol: str) -> bool:
+    return any(str(each) == symbol for each in told.shut)
+
+
 def _always(_told: AfterHeal, _mirror: Mirror, _symbol: str) -> bool:
     return True
 
@@ -94,6 +104,7 @@ STANDING_CAUSES: Mapping[str, Cause] = {
     "CLOSE_REFUSED": _leaving,
     "FOREIGN_POSITION": _held,
     "FOREIGN_ORDER": _foreign,
+    "NOT_TRADABLE": _shut,
     "LIQUIDATION_FAILED": _any_held,
     "LIQUIDATION_UNFINISHED": _any_held,
     # Latched: a person has to look, and says so by resuming.

@@ -114,6 +114,11 @@ def stop_cause(symbol: Symbol) -> Cause:
     return (because.STOPS, symbol)
 
 
+def closed_cause(symbol: Symbol) -> Cause:
+    """The exchange does not let the symbol be traded: no stop can be placed, nothing closed."""
+    return ("closed", symbol)
+
+
 @dataclass(slots=True)
 class NakedChecks:
     """Hears of every change of cover, every protective request and every fault."""
@@ -205,7 +210,8 @@ class NakedChecks:
 
     def _causes(self, key: PositionKey) -> tuple[Cause, ...]:
         # What the bot cannot know of it cannot protect: reads excuse while the account's events are lost.
-        return (because.BOT, because.NETWORK, because.STOPS, because.UNKNOWING, stop_cause(key.symbol))
+        own = (stop_cause(key.symbol), closed_cause(key.symbol))
+        return (because.BOT, because.NETWORK, because.STOPS, because.UNKNOWING, *own)
 
     def _unknown_for_ms(self, key: PositionKey, since_ms: int) -> int:
         """A position, or the loss of a stop, that came from elsewhere has to be found first."""

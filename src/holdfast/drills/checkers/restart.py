@@ -18,6 +18,8 @@ from holdfast.drills.checkers.mirror import Mirror
 from holdfast.engine.bot import Bot
 from holdfast.engine.memory import Remembered
 
+RULES_MS = 600_000
+"""How often a running bot reads the trading rules."""
 BOOKED = (
     "direction",
     "quantity",
@@ -63,7 +65,7 @@ def state_of(bot: Bot, *, settled: bool) -> BotState:
 
 
 def _in_doubt(journaled: Journaled) -> bool:
-    """A stop that stands is open in the journal; to the bot its request is over, and the census follows it."""
+    """A stop that stands is open in the journal; to the bot its request is over: the census follows it."""
     return journaled.intent.purpose is not Purpose.PLACE_STOP or journaled.state is not OrderState.WORKING
 
 
@@ -171,6 +173,7 @@ class RestartChecks:
     findings: Findings
     _before: _Before | None = None
     _touched: set[Symbol] = field(default_factory=set)
+    _rules_ms: int = -RULES_MS
 
     # --- S8 ------------------------------------------------------------------------------------
 
@@ -203,6 +206,10 @@ class RestartChecks:
         """Somebody but the bot changed something on the symbol, or the market did (a stop triggered)."""
         self._touched.add(symbol)
 
+    def rules_changed(self) -> None:
+        """Ticks are others now: a start reads them at once, and rounds where stops should stand anew."""
+        self._rules_ms = self.mirror.now_ms
+
     def came(self, running: BotState, standing: Standing) -> None:
         """The next bot has read its account."""
         before, self._before = self._before, None
@@ -213,7 +220,7 @@ class RestartChecks:
             text = f"a restart changed what is in force: was {before.standing}, is {standing}"
             self.findings.add("S9", now, text)
         for key, size in before.sizes.items():
-            if key.symbol in before.disturbed or key.symbol in self._touched:
+            if key.symbol in before.disturbed or key.symbol in self._touched or self._rules_are_new(before):
                 continue
             moved = running.tracked.get(key)
             if moved is None or moved.stop_price != before.prices.get(key):
@@ -222,3 +229,7 @@ class RestartChecks:
             if self.mirror.position(key).quantity == size and stops != before.stops[key]:
                 text = f"a restart replaced the stop of {key.symbol}, which was as it should be"
                 self.findings.add("S9", now, text, before=sorted(before.stops[key]), now=sorted(stops))
+
+    def _rules_are_new(self, before: _Before) -> bool:
+        """Changed after the bot that went away may have read them last."""
+        return self._rules_ms >= before.at_ms - RULES_MS

@@ -15,7 +15,6 @@ outcome = watch.finish()            # at the end
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -39,10 +38,13 @@ from holdfast.drills.checkers.impairments import Cause
 from holdfast.drills.checkers.liveness import STANDING_CAUSES, after_heal
 from holdfast.drills.checkers.liveness import Cause as AlertCause
 from holdfast.drills.checkers.mirror import Mirror
+from holdfast.drills.checkers.naked import closed_cause
 from holdfast.drills.checkers.restart import BotState, state_in, state_of
 from holdfast.drills.home import new_folder
+from holdfast.drills.kinds import KINDS, Moment, Plane
 from holdfast.drills.lives import Life
 from holdfast.drills.network import LinkKind
+from holdfast.drills.plan import Heal, Schedule, Stage, Trouble
 from holdfast.drills.world import SECRET, World
 from holdfast.engine.bot import Bot
 from holdfast.engine.memory import Remembered
@@ -57,18 +59,12 @@ SLOW_MS = 1_000
 SLOW_DISK_MS = 500
 PROTECTION_ALERTS = frozenset({"STOP_MISSING", "STOP_REFUSED", "PROTECTION_FAILED", "CLOSE_REFUSED"})
 ON_THE_ACCOUNT = ("all", "user")
-# Troubles that no request shows: what each of them excuses while it lasts.
+# Troubles that cannot be seen from outside: what each of them excuses while it lasts.
 EXCUSES: Mapping[str, tuple[Cause, ...]] = {
     "disk_full": (because.STORE,),
     "disk_read_only": (because.STORE,),
     "database_locked": (because.STORE,),
-    "slow_disk": (because.STORE,),
-    "thin_book": (because.STOPS,),
-    "no_volume": (because.STOPS,),
-    "halted": (because.STOPS,),
-    "tick_changed": (because.STOPS,),
     "maintenance": (because.NETWORK,),
-    "banned": (because.NETWORK,),
 }
 
 
@@ -92,8 +88,8 @@ class WorldWatch:
             on_first=on_first,
         )
         self._standing: set[Cause] = set()
-        self._troubles: Counter[str] = Counter()
         self._messages_struck = 0
+        self._symbols = world.server.core.symbols()
         self._awaited: Life | None = None
         """A bot that was built again and has not read its account yet."""
         world.server.core.listen(self.checkers.exchange)
@@ -104,21 +100,32 @@ class WorldWatch:
 
     # --- told by whoever carries out a plan ----------------------------------------------------
 
-    def trouble_began(self, kind: str, *, heavy: bool = True) -> None:
-        """A trouble of the catalogue begins. *heavy*: a healthy bot does not trade meanwhile."""
-        self._troubles[kind] += 1
-        self.checkers.struck(kind, self._world.now_ms)
-        if heavy:
+    def trouble_began(self, kind: str) -> None:
+        """A trouble of the catalogue that lasts begins."""
+        if KINDS[kind].plane is not Plane.WIRE:  # the wire's tell of themselves, each time they strike
+            self.checkers.struck(kind, self._world.now_ms)
+        if KINDS[kind].heavy:
             self.checkers.useful.began(kind)
         for cause in EXCUSES.get(kind, ()):
             self.checkers.began(cause)
+        self._note_rules(kind)
 
-    def trouble_ended(self, kind: str, *, heavy: bool = True) -> None:
-        self._troubles[kind] -= 1
-        if heavy:
+    def trouble_ended(self, kind: str) -> None:
+        if KINDS[kind].heavy:
             self.checkers.useful.ended(kind, self._world.now_ms)
         for cause in EXCUSES.get(kind, ()):
             self.checkers.ended(cause, self.checkers.bounds.tries_pause_ms)
+        self._note_rules(kind)
+
+    def _note_rules(self, kind: str) -> None:
+        if kind == "tick_changed":
+            self.checkers.restarts.rules_changed()
+
+    def trouble_struck(self, kind: str) -> None:
+        """A trouble that is over as it happens."""
+        self.checkers.struck(kind, self._world.now_ms)
+        if KINDS[kind].heavy:
+            self.checkers.useful.struck(self._world.now_ms)
 
     # --- judging -------------------------------------------------------------------------------
 
@@ -126,7 +133,9 @@ class WorldWatch:
         self, *, flatten: bool = False, causes: Mapping[str, AlertCause] = STANDING_CAUSES
     ) -> None:
         """L1 to L5: to be called when all troubles have been healed for long enough, the bot running."""
-        told = after_heal(self._world.bot, self._world.now_ms, flatten=flatten)
+        core = self._world.server.core
+        shut = frozenset(symbol for symbol in self._symbols if not core.instrument(symbol).trading)
+        told = after_heal(self._world.bot, self._world.now_ms, shut=shut, flatten=flatten)
         self.checkers.liveness.judge(told, causes=causes)
 
     def judge_store(self) -> bool:
@@ -160,6 +169,7 @@ class WorldWatch:
     def _died(self, life: Life) -> None:
         self._awaited = None
         self.checkers.given.bot_died()
+        self.checkers.struck("killed", self._world.now_ms)
         bot = life.bot
         if bot is None:
             return
@@ -217,7 +227,13 @@ class WorldWatch:
 
     def _look(self, now_ms: int) -> None:
         bounds = self.checkers.bounds
+        core = self._world.server.core
+        closed = [
+            (closed_cause(symbol), not core.instrument(symbol).trading, bounds.tries_pause_ms)
+            for symbol in self._symbols
+        ]
         for cause, stands, grace_ms in (
+            *closed,
             (because.BOT, self._absent(), bounds.start_ms),
             (because.NETWORK, self._cut_off(LinkKind.REST), bounds.tries_pause_ms),
             (because.STREAM, self._cut_off(LinkKind.USER) or self._untold(), bounds.doubt_ms),
@@ -236,7 +252,7 @@ class WorldWatch:
 
     def _note(self, cause: Cause, *, began: bool) -> None:
         """Whatever plan brought it about: no healthy bot trades while these stand."""
-        if cause in (because.STORE, because.STREAM):
+        if cause not in (because.BOT, because.NETWORK):
             return
         if began:
             self.checkers.useful.began(str(cause))
@@ -301,6 +317,40 @@ def watch_world(
     limits that the bot may use.
     """
     return WorldWatch(world, on_first=on_first, budget=budget)
+
+
+class WatchedStage:
+    """A stage whose troubles the checkers hear of; plays in its place."""
+
+    def __init__(self, stage: Stage, watch: WorldWatch) -> None:
+        self._stage, self._watch = stage, watch
+
+    def elapsed_ms(self) -> int:
+        return self._stage.elapsed_ms()
+
+    async def moment(self, moment: Moment, until_ms: int) -> bool:
+        return await self._stage.moment(moment, until_ms)
+
+    async def strike(self, schedule: Schedule, trouble: Trouble) -> Heal:
+        watch, kind = self._watch, trouble.kind
+        if not trouble.for_ms:
+            if KINDS[kind].plane is not Plane.PROCESS:  # deaths and pauses are seen
+                watch.trouble_struck(kind)
+            return await self._stage.strike(schedule, trouble)
+        watch.trouble_began(kind)
+        try:
+            heal = await self._stage.strike(schedule, trouble)
+        except BaseException:
+            watch.trouble_ended(kind)
+            raise
+
+        async def healed() -> int:
+            try:
+                return await heal()
+            finally:
+                watch.trouble_ended(kind)
+
+        return healed
 
 
 def settled(bot: Bot) -> bool:
