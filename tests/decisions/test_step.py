@@ -111,6 +111,17 @@ def test_unknown_position_is_left_alone_by_policy_and_reported() -> None:
     assert [concern.id for concern in plan.concerns] == ["FOREIGN_POSITION"]
 
 
+@pytest.mark.parametrize("status", [StopStatus.TRIGGERING, StopStatus.TRIGGERED])
+def test_stop_that_hangs_is_told_of_as_long_as_it_does(status: StopStatus) -> None:
+    """G32: it protects nothing, cannot be cancelled, and may fire late; also when its position is gone."""
+    long_ago = NOW_MS - PROTECTION.trigger_stuck_ms
+    for held in ((position(),), ()):
+        hanging = facts(*held, stops=(stop(status=status, updated_ms=long_ago - 1),))
+        acting = facts(*held, stops=(stop(status=status, updated_ms=long_ago),))
+        assert [(c.id, c.severity) for c in decided(hanging).concerns] == [("STOP_STUCK", "critical")]
+        assert decided(acting).concerns == ()
+
+
 # --- tidying -------------------------------------------------------------------------------------
 
 

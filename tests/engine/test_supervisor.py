@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 
 from holdfast.decisions.gate import Mode, OperatorState
+from holdfast.decisions.policy import Protection
 from holdfast.domain.orders import Direction
 from holdfast.engine.events import Applied
 from holdfast.store.flags import get_flag
@@ -66,3 +68,22 @@ async def test_missing_stop_is_flagged_in_the_database_until_it_is_back(tmp_path
         w.server.faults.remove(number)
         await running.until(lambda: flag() == (0, ""), "the flag down again", 4)
         assert w.truth().exits == 0
+
+
+async def test_stop_that_hangs_is_told_while_the_second_line_acts(tmp_path: Path) -> None:
+    """G32: the exchange takes its trigger and does nothing more, and it cannot be cancelled."""
+    quick = Protection(default_stop_pct=Decimal(2), protect_deadline_ms=2_000, trigger_stuck_ms=500)
+    async with world(tmp_path, protection=quick) as w, w.bot() as running:
+        w.strategy.wishes = {BTC: Direction.LONG}
+        await running.until(lambda: bool(w.truth().positions), "a position")
+        await running.until(lambda: not w.truth().unprotected_now, "a stop")
+        w.strategy.wishes = {}
+        w.server.core.stick_triggering(BTC)
+        w.server.core.move_price(BTC, Decimal("0.97"))
+        await running.until(lambda: w.truth().exits == 1, "the second line to close")
+        alerts = running.bot.account.alerts
+        await running.until(lambda: alerts.of("STOP_STUCK") == (str(BTC),), "the alert")
+        await running.until(lambda: not running.bot.account.state.tracked, "books closed")
+        assert alerts.of("STOP_STUCK") == (str(BTC),), "it hangs on although the position is gone"
+        w.server.core.unstick_triggering(BTC)
+        await running.until(lambda: alerts.of("STOP_STUCK") == (), "the exchange to let go")

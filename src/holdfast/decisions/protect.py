@@ -18,6 +18,7 @@ from holdfast.domain.orders import Direction, Stop, StopKind, StopStatus
 HUNDRED = Decimal(100)
 RULES_PATIENCE_MS = 2_000
 """So long a stop that broke a trading rule waits for the rules to be read again."""
+ACTING = (StopStatus.TRIGGERING, StopStatus.TRIGGERED)
 CUSHION = Decimal(2)
 """A stop that has to be nearer because of liquidation is placed at so many margins from it."""
 
@@ -77,10 +78,13 @@ def covers(stop: Stop, position: Position, protection: Protection, now_ms: int) 
 
 
 def _alive(stop: Stop, protection: Protection, now_ms: int) -> bool:
-    if stop.status is StopStatus.LIVE:
-        return True
-    acting = stop.status in (StopStatus.TRIGGERING, StopStatus.TRIGGERED)
-    return acting and now_ms - stop.updated_ms <= protection.trigger_stuck_ms
+    acting = stop.status in ACTING and not stuck(stop, protection, now_ms)
+    return acting or stop.status is StopStatus.LIVE
+
+
+def stuck(stop: Stop, protection: Protection, now_ms: int) -> bool:
+    """It was set off and nothing comes of it: it protects nothing, and cannot be cancelled either (G32)."""
+    return stop.status in ACTING and now_ms - stop.updated_ms > protection.trigger_stuck_ms
 
 
 def _nearer_than_liquidation(trigger: Decimal, position: Position, protection: Protection) -> bool:

@@ -84,7 +84,7 @@ def step(facts: Facts, findings: tuple[Finding, ...]) -> Plan:
     leaves: list[Leave] = []
     intents: list[Intent] = []
     wants: list[Want] = []
-    concerns = [_foreign_position(key) for key in unmanaged]
+    concerns = [_foreign_position(key) for key in unmanaged] + _stuck_stops(facts)
     for key in sorted(facts.positions, key=lambda k: (str(k.symbol), k.side.value)):
         if key in unmanaged:
             continue
@@ -173,6 +173,21 @@ def _foreign_position(key: PositionKey) -> Concern:
         str(key.symbol),
         f"{key.symbol}: a position that is not ours is left alone",
     )
+
+
+def _stuck_stops(facts: Facts) -> list[Concern]:
+    """Whatever else closes the position, such a stop stays where it is until the exchange lets go of it."""
+    return [
+        Concern(
+            "STOP_STUCK",
+            "critical",
+            str(stop.symbol),
+            f"{stop.symbol}: stop {stop.stop_id} at {stop.trigger_price} hangs in {stop.status}: it protects"
+            " nothing and may fire late; have the exchange remove it",
+        )
+        for stop in sorted(facts.stops.values(), key=lambda each: each.stop_id)
+        if protecting.stuck(stop, facts.protection, facts.now_ms)
+    ]
 
 
 # --- tidying -------------------------------------------------------------------------------------

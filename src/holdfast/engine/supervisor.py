@@ -38,6 +38,8 @@ SYNC_PATIENCE_MS = 30_000
 RECONCILE_ROUNDS = 3
 STOP_MISSING_AFTER_MS = 2_000
 """A stop on its way is no alarm; one that is not there by now is."""
+RESTATED = ("FOREIGN_POSITION", "STOP_STUCK")
+"""Alerts that every step raises anew while their cause lasts."""
 WAKE_FLOOR_MS = 20
 HOPS_TO_DISK = 2
 """Turns of the loop from a dispatched request to the disk's thread: its lane, then the store's writer."""
@@ -251,6 +253,8 @@ class Supervisor:
         """What follows from a step beside its requests: alerts, questions (*wants*: the events'), blocks."""
         for concern in plan.concerns:
             self.account.concern(concern)
+        for id_ in RESTATED:
+            self.account.alerts.keep(id_, [each.symbol for each in plan.concerns if each.id == id_])
         self._resolve_unknown()
         for want in wants:
             self.ask(want)
@@ -296,13 +300,18 @@ class Supervisor:
             if isinstance(verdict, protecting.Covered):
                 state.healthy(key)
                 self.applier.protected(key, verdict.stop)
+                account.relieved("STOP_LOST", symbol)
                 account.relieved("STOP_MISSING", symbol)
-            elif now - state.naked.since.get(key, now) >= STOP_MISSING_AFTER_MS:
+                continue
+            if self.applier.was_protected(key):
+                text = f"{symbol}: the stop that covered it is gone, or covers it no more: {verdict}"
+                account.concern(Concern("STOP_LOST", "warning", symbol, text))
+            if now - state.naked.since.get(key, now) >= STOP_MISSING_AFTER_MS:
                 account.concern(
                     Concern("STOP_MISSING", "critical", symbol, f"{symbol} has no covering stop: {verdict}")
                 )
         held = [str(key.symbol) for key in plan.verdicts]
-        for id_ in ("STOP_MISSING", "PROTECTION_FAILED", "CLOSE_REFUSED"):
+        for id_ in ("STOP_LOST", "STOP_MISSING", "PROTECTION_FAILED", "CLOSE_REFUSED"):
             account.alerts.keep(id_, held)
         self._flag_missing(account.alerts.of("STOP_MISSING"))
 
