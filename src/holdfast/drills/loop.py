@@ -25,6 +25,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 from unittest import mock
 
@@ -287,11 +288,18 @@ def _note_problem(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     loop.problems.append(f"{context.get('message', 'unknown')} ({named}){told}")
 
 
+@cache
+def _settle_garbage() -> None:
+    """Once per process: what is there before the first drill (modules) is looked through no more."""
+    gc.collect()
+    gc.freeze()
+
+
 def run_drill(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run *main* to its end on *loop* and close it. Garbage is collected at fixed points only: what
     destructors do (a connection given back, an exception told) would otherwise depend on memory."""
+    _settle_garbage()
     gc.collect()
-    gc.freeze()
     gc.disable()
     loop.call_every(COLLECT_EVERY_STEPS, gc.collect)
     try:
@@ -301,7 +309,6 @@ def run_drill(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
         asyncio.set_event_loop(None)
         loop.close()
         gc.enable()
-        gc.unfreeze()
 
 
 def bury(process: Process) -> None:
@@ -312,13 +319,16 @@ def bury(process: Process) -> None:
     """
     with warnings.catch_warnings(action="ignore"), mock.patch.object(sys, "unraisablehook"):
         for task in tuple(process.tasks):
-            coroutine: Any = task.get_coro()
-            for _ in range(UNWIND_MAX):
-                if coroutine is None or inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
-                    break
-                with contextlib.suppress(BaseException):
-                    coroutine.close()
-            task._log_destroy_pending = False
+            _unwind(task)
         process.tasks.clear()
-        task = coroutine = None
         gc.collect()
+
+
+def _unwind(task: asyncio.Task[Any]) -> None:
+    coroutine: Any = task.get_coro()
+    for _ in range(UNWIND_MAX):
+        if coroutine is None or inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
+            break
+        with contextlib.suppress(BaseException):
+            coroutine.close()
+    task._log_destroy_pending = False

@@ -128,7 +128,6 @@ def _limits() -> Limits:
         gross_exposure_max_ratio=Decimal(2),
         price_collar_ratio=Decimal("0.01"),
         spread_max_ratio=Decimal("0.005"),
-        spread_max_ratio=Decimal("0.005"),
         mark_age_ms_max=15_000,
         positions_age_ms_max=60_000,
         balance_age_ms_max=90_000,
