@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
 
 from holdfast.domain.account import Balance
 from holdfast.domain.orders import Direction
@@ -26,7 +27,18 @@ from holdfast.store.books import (
     trades,
 )
 from holdfast.store.database import Store
-from holdfast.store.equity import latest, record_equity, reset_peak, running_peak, snapshots
+from holdfast.store.equity import (
+    CYCLE,
+    HOUR_MS,
+    WHOLE_MS,
+    EquityPoint,
+    latest,
+    record_equity,
+    reset_peak,
+    running_peak,
+    snapshots,
+    thin,
+)
 from holdfast.store.flags import RiskFlag, all_flags, get_flag, set_flag, stoploss_missing
 from holdfast.store.recorder import prune_decisions, record_decision, recorded
 from holdfast.store.words import EXCHANGE_CLOSED_RECONCILIATION, TradeStatus
@@ -174,6 +186,30 @@ def test_a_transfer_changes_no_drawdown(store: Store, transferred: str, equity: 
         lambda c: record_equity(c, ACCOUNT, _balance(equity), NOW, cause="cycle", transferred=D(transferred))
     )
     assert round(point.drawdown, 20) == D("0.1")
+
+
+def test_old_snapshots_keep_one_an_hour(store: Store):
+    """A year of one every half minute would be a million rows; those of a day ago say all that is needed."""
+    start, minute = NOW - NOW % HOUR_MS, 60_000
+    times = [start + n * 10 * minute for n in range(12)]
+    for number, at_ms in enumerate(times):
+        cause = "trade" if number == 1 else CYCLE
+        store.write(lambda c, n=number, t=at_ms, w=cause: _point(c, str(1000 + n), t, w))
+    store.write(lambda c: record_equity(c, "other", _balance("5"), times[0], cause=CYCLE))
+    later = start + WHOLE_MS + HOUR_MS
+    store.write(lambda c: _point(c, "1500", later, CYCLE))
+    left = store.read(lambda c: snapshots(c, ACCOUNT))
+    first_hour = [point.equity for point in left if point.at_ms < start + HOUR_MS]
+    assert first_hour == [D(1001), D(1005)], "the trade's own, and the last"
+    assert len([point for point in left if start + HOUR_MS <= point.at_ms < later]) == 6, "not a day old yet"
+    store.write(lambda c: _point(c, "1400", later + 10 * minute, CYCLE))
+    assert len(store.read(lambda c: snapshots(c, ACCOUNT))) == len(left) + 1, "at most once an hour"
+    assert len(store.read(lambda c: snapshots(c, "other"))) == 1
+    assert store.write(lambda c: thin(c, ACCOUNT, later + WHOLE_MS)) == 5
+
+
+def _point(connection: Connection, equity: str, at_ms: int, cause: str) -> EquityPoint:
+    return record_equity(connection, ACCOUNT, _balance(equity), at_ms, cause=cause)
 
 
 def test_an_emptied_account_starts_its_peak_anew():

@@ -20,6 +20,7 @@ from holdfast.domain.intents import (
     Unavailable,
     Unknown,
 )
+from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Order, Stop
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account
@@ -272,8 +273,8 @@ class Applier:
         account.equity = track_equity(
             account.equity, fact.value.equity, transferred=account.transferred, now_ms=fact.asked_ms
         )
-        account.transferred -= account.transferred
-        account.memory.equity(fact.value, fact.answered_ms, "cycle")
+        account.memory.equity(fact.value, fact.answered_ms, account.transferred)
+        account.transferred = ZERO
 
     def _take_config(self, fact: Fact[Any]) -> None:
         self._account.state.config = fact

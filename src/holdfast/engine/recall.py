@@ -286,13 +286,19 @@ class StoreMemory:
         now, mine = self._clock.now_ms(), tuple(fills)
         self._later("fills", lambda c: books.add_fills(c, self._account_id, mine, now, user_id=self._user_id))
 
-    def equity(self, balance: Balance, at_ms: int, cause: str) -> None:
-        self._later(
-            "equity snapshots",
-            lambda c: equity.record_equity(
-                c, self._account_id, balance, at_ms, cause=cause, user_id=self._user_id
-            ),
-        )
+    def equity(self, balance: Balance, at_ms: int, transferred: Decimal) -> None:
+        def write(connection: Connection) -> object:
+            return equity.record_equity(
+                connection,
+                self._account_id,
+                balance,
+                at_ms,
+                cause=equity.CYCLE,
+                transferred=transferred,
+                user_id=self._user_id,
+            )
+
+        self._later("equity snapshots", write)
 
     def flag(self, name: str, value: int, detail: str) -> None:
         risk = flags.RiskFlag(

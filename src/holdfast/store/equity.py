@@ -1,11 +1,15 @@
-"""Equity over time, its running peak, and how far below it we are (R1.7)."""
+"""Equity over time, its running peak, and how far below it we are (R1.7).
+
+Snapshots come several times a minute for as long as a bot lives: what is older than a day keeps one
+an hour, and those with a cause of their own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select
 
 from holdfast.domain.account import Balance
 from holdfast.domain.numbers import ZERO
@@ -15,6 +19,11 @@ from holdfast.store.rows import made_from, values_of
 from holdfast.store.schema import equity_snapshots
 
 PEAK_RESET = "peak_reset"
+CYCLE = "cycle"
+"""The cause of snapshots that were merely due."""
+HOUR_MS = 3_600_000
+WHOLE_MS = 24 * HOUR_MS
+"""Snapshots this young are all kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +59,23 @@ def record_equity(
 ) -> EquityPoint:
     """Write a snapshot (each trade, each cycle) and return it with its running peak."""
     last = latest(connection, account_id)
+    if last is not None and last.at_ms // HOUR_MS != at_ms // HOUR_MS:
+        thin(connection, account_id, at_ms)
     peak = running_peak(last.peak, balance.equity, transferred) if last else balance.equity
     return _insert(connection, _point(account_id, user_id, balance, at_ms, cause, transferred, peak))
+
+
+def thin(connection: Connection, account_id: str, now_ms: int) -> int:
+    """Keep the last snapshot of each hour that is over for a day; how many were let go.
+
+    Each row carries its running peak, so no drawdown is forgotten with the others.
+    """
+    columns = equity_snapshots.c
+    old = (columns.account_id == account_id, columns.at_ms < now_ms - WHOLE_MS)
+    hour = cast(columns.at_ms, BigInteger) // HOUR_MS
+    kept = select(func.max(columns.id)).where(*old).group_by(hour)
+    gone = delete(equity_snapshots).where(*old, columns.cause == CYCLE, columns.id.not_in(kept))
+    return connection.execute(gone).rowcount
 
 
 def running_peak(peak: Decimal, equity: Decimal, transferred: Decimal) -> Decimal:
