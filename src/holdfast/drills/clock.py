@@ -17,9 +17,7 @@ class VirtualClock:
     def __init__(self, loop_time_s: Callable[[], float], epoch_ms: int = EPOCH_MS) -> None:
         self._loop_time_s = loop_time_s
         self._epoch_ms = epoch_ms
-        self._offset_ms = 0.0
-        self._drift_ppm = 0.0
-        self._drift_since_s = 0.0
+        self._offset_ms = self._drift_ppm = self._drift_since_s = 0.0
 
     def now_ms(self) -> int:
         """UTC wall clock as this clock shows it."""
@@ -34,6 +32,8 @@ class VirtualClock:
 
     def skew_ms(self) -> float:
         """How far this clock is ahead of the true one now."""
+        if not self._drift_ppm:
+            return self._offset_ms
         return self._offset_ms + (self._loop_time_s() - self._drift_since_s) * self._drift_ppm / 1000
 
     def step(self, by_ms: float) -> None:

@@ -32,7 +32,7 @@ from unittest import mock
 T = TypeVar("T")
 SHUFFLED_MAX = 16
 """Among so many task steps at the head of the queue the next one is picked."""
-COLLECT_EVERY_STEPS = 100_000
+CHECK_EVERY_STEPS = 100_000
 UNWIND_MAX = 50
 _SWEEP_MIN = 512
 
@@ -93,14 +93,23 @@ class SimLoop(asyncio.BaseEventLoop):
         self.process_steps = 0
         self.problems: list[str] = []
         """What went to the loop's exception handler: in a drill nothing may."""
-        self.at_problem: Callable[[dict[str, Any]], None] | None = None
-        self._every: tuple[int, Callable[[], object]] | None = None
+        self.at_check: Callable[[], object] = _nothing
+        """Called every `CHECK_EVERY_STEPS` steps: for what has to happen at fixed points."""
+        self._check_at = self._next_check()
         self.set_exception_handler(_note_problem)
 
     # --- time --------------------------------------------------------------------------------------
 
     def time(self) -> float:
         return self._now
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> asyncio.Handle:
+        """asyncio's own, without its checks for debugging."""
+        if self._closed:
+            self._check_closed()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
@@ -111,7 +120,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """Timers of the same moment fire in the order in which they were set."""
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._sequence += 1
         heapq.heappush(self._timers, (when, self._sequence, timer))
@@ -125,21 +135,17 @@ class SimLoop(asyncio.BaseEventLoop):
             heapq.heapify(self._timers)
             self._cancelled = 0
 
-    def call_every(self, steps: int, callback: Callable[[], object]) -> None:
-        """Call *callback* after each *steps* steps: for what has to happen at fixed points (collecting
-        garbage)."""
-        self._every = (steps, callback)
-
     # --- one turn ----------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
         ready: deque[asyncio.Handle] = self._ready
+        timers = self._timers
         if not ready and not self._stopping:
             self._jump()
-        self._make_ready(ready)
-        chance, before = self._chance, self.steps
+        while timers and timers[0][0] <= self._now:
+            self._make_ready(ready)
+        chance, run_in = self._chance, self._run_in
         count = len(ready)
-        self.steps += count
         for _ in range(count):
             if chance is not None and len(ready) > 1:
                 _pick(ready, chance)
@@ -150,8 +156,10 @@ class SimLoop(asyncio.BaseEventLoop):
             if process is None:
                 handle._run()
             else:
-                self._run_in(process, handle)
-        self._check_steps(before)
+                run_in(process, handle)
+        self.steps += count
+        if self.steps >= self._check_at:
+            self._check_steps()
 
     def _jump(self) -> None:
         """To the very moment of the next timer: adding to the time would round, and then spin."""
@@ -164,31 +172,35 @@ class SimLoop(asyncio.BaseEventLoop):
         self._now = max(self._now, timers[0][0])
 
     def _make_ready(self, ready: deque[asyncio.Handle]) -> None:
-        timers, now = self._timers, self._now
-        while timers and timers[0][0] <= now:
-            handle = heapq.heappop(timers)[2]
-            handle._scheduled = False
-            if handle._cancelled:
-                self._cancelled -= 1
-            else:
-                ready.append(handle)
+        """Take the first timer, which is due."""
+        handle = heapq.heappop(self._timers)[2]
+        handle._scheduled = False
+        if handle._cancelled:
+            self._cancelled -= 1
+        else:
+            ready.append(handle)
 
     def _run_in(self, process: Process, handle: asyncio.Handle) -> None:
-        if process.runs and self.before_step is not None:
+        if self.before_step is not None and process.alive and not process.paused:
             task = getattr(handle._callback, "__self__", None)
             if isinstance(task, asyncio.Task):
                 self.process_steps += 1
                 self.before_step(self.process_steps, task.get_name())
-        if process.runs:
+        if process.alive and not process.paused:
             handle._run()
         elif process.alive:
             process.held.append(handle)
 
-    def _check_steps(self, before: int) -> None:
+    def _check_steps(self) -> None:
         if self.steps_max is not None and self.steps > self.steps_max:
             raise StepLimit(f"at {self._now:.3f} s: {self.steps} steps, expected at most {self.steps_max}")
-        if self._every is not None and self.steps // self._every[0] != before // self._every[0]:
-            self._every[1]()
+        self.at_check()
+        self._check_at = self._next_check()
+
+    def _next_check(self) -> int:
+        """The number of steps at which to look next."""
+        at = self.steps + CHECK_EVERY_STEPS
+        return at if self.steps_max is None else min(at, self.steps_max + 1)
 
     def create_task(
         self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None
@@ -259,6 +271,10 @@ class SimLoop(asyncio.BaseEventLoop):
         self.problems.append(f"an async generator was dropped unfinished: {agen!r}")
 
 
+def _nothing() -> None:
+    return
+
+
 def _pick(ready: deque[asyncio.Handle], chance: random.Random) -> None:
     """Bring one of the task steps at the head of the queue to its front."""
     length = 0
@@ -301,7 +317,7 @@ def run_drill(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
     _settle_garbage()
     gc.collect()
     gc.disable()
-    loop.call_every(COLLECT_EVERY_STEPS, gc.collect)
+    loop.at_check = gc.collect
     try:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main)

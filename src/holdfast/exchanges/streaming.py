@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -144,16 +145,15 @@ class StreamKeeper:
             raise StreamLost(f"cannot connect: {type(error).__name__}") from error
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """One timer serves many messages: it is only looked at when it fires."""
         loop = asyncio.get_running_loop()
         self._heard_s = self._data_s = loop.time()
         self._tick_s = loop.time() + self._timing.ping_every_s
         while True:
-            try:
-                message = await socket.receive(timeout=max(self._next_s() - loop.time(), 0.001))
-            except TimeoutError:
-                pass
-            else:
-                await self._take(socket, message, loop.time())
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(max(self._next_s(), loop.time() + 0.001)):
+                    while loop.time() < self._tick_s:
+                        await self._take(socket, await socket.receive(), loop.time())
             self._check_alive(loop.time())
             if loop.time() >= self._tick_s:
                 await self._tick(socket, loop.time())
