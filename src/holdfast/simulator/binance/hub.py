@@ -145,7 +145,10 @@ class Hub:
         ws = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=MESSAGE_BYTES_MAX, timeout=CLOSE_WITHIN_S
         )
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            return ws  # gone before the handshake was done
         socket = self.sockets.add(category, combined, ws, partial(_cut, request))
         self._subscribe(socket, names)
         try:

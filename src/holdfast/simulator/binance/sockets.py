@@ -113,7 +113,8 @@ class Socket:
         """The next text frame; pings are answered on the way. None when the connection is over."""
         async for message in self._ws:
             if message.type is WSMsgType.PING:
-                await self._ws.pong(message.data)
+                with suppress(ConnectionError):
+                    await self._ws.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 self._heard_pong = self._loop.time()
             elif message.type is WSMsgType.TEXT:

@@ -165,6 +165,13 @@ def start(world: World, ledger: Ledger, algo: SimAlgo) -> None:
         world.later(world.config.trigger_delay_ms, partial(_send, world, ledger, algo))
 
 
+def release(world: World, ledger: Ledger, symbol: Symbol) -> None:
+    """Send what hangs in TRIGGERING."""
+    for algo in list(ledger.open_algos.values()):
+        if algo.symbol == symbol:
+            _send(world, ledger, algo)
+
+
 def _send(world: World, ledger: Ledger, algo: SimAlgo) -> None:
     """TRIGGERING becomes a real order, or ends: EXPIRED, REJECTED with its reason."""
     if algo.status is not AlgoStatus.TRIGGERING:

@@ -401,6 +401,13 @@ class Core:
         self._world.quote(symbol)
         self._world.stuck.add(symbol)
 
+    def unstick_triggering(self, symbol: Symbol) -> None:
+        """What hangs goes on, and nothing will hang any more."""
+        self._world.stuck.discard(symbol)
+        for account_id in self.accounts():
+            with self._acting(account_id) as ledger:
+                algos.release(self._world, ledger, symbol)
+
     # --- inside --------------------------------------------------------------------------------------
 
     @contextmanager

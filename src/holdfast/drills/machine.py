@@ -1,0 +1,272 @@
+"""The machine the bot runs on: it dies, stands still, and its disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from holdfast.drills.kinds import KINDS
+from holdfast.drills.lives import Life
+from holdfast.drills.plan import Heal, Trouble
+from holdfast.drills.points import Point, PointKind
+from holdfast.drills.world import World
+from holdfast.store.errors import StoreError
+
+EDGES: Mapping[str, frozenset[PointKind]] = {
+    "before": frozenset({PointKind.BEFORE_BYTES, PointKind.BEFORE_WORK}),
+    "after": frozenset({PointKind.AFTER_BYTES, PointKind.AFTER_WORK}),
+    "": frozenset({PointKind.STEP}),
+}
+"""Where to die: before or after an effect; "" = between two steps."""
+COMPLAINTS = ("STORE_UNWRITABLE", "ORDER_NOT_DURABLE", "NOT_DURABLE")
+RESTART_AFTER_MS = 5_000
+"""A bot that ended by an error of its own is started again by its service manager."""
+
+
+@dataclass(slots=True)
+class _Armed:
+    """A death that waits for its point."""
+
+    kinds: frozenset[PointKind]
+    left: int
+    power_cut: bool
+    died: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Machine:
+    """Plane PROCESS. While a death is armed every point of the bot is watched; nobody else may then."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._armed: list[_Armed] = []
+        self._down = 0
+        """Deaths whose restart is still to come."""
+        self._ways: Mapping[str, Callable[[Trouble, int], Any]] = {
+            "kill_at_effect": self._kill,
+            "kill_at_step": self._kill,
+            "kill_again": self._kill_again,
+            "cut_power": self._kill,
+            "pause": self._pause,
+        }
+
+    async def strike(self, trouble: Trouble, until_ms: int) -> Heal:
+        """Returns when the bot runs again, or when its death has not come by *until_ms*."""
+        count: int = await self._ways[KINDS[trouble.kind].begin](trouble, until_ms)
+
+        async def heal() -> int:
+            return count
+
+        return heal
+
+    async def keep_running(self) -> None:
+        """Start a bot that ended by itself again, after a while; until cancelled."""
+        while True:
+            await self._world.run_for(RESTART_AFTER_MS)
+            if self._world.lives and not self._world.bot_runs and not self._down:
+                self._world.start_bot()
+
+    # --- dying ---------------------------------------------------------------------------------------
+
+    async def _kill(self, trouble: Trouble, until_ms: int) -> int:
+        return int(await self._dies(trouble, int(trouble.numbers["nth"]), until_ms))
+
+    async def _kill_again(self, trouble: Trouble, until_ms: int) -> int:
+        if not await self._dies(trouble, int(trouble.numbers["nth"]), until_ms):
+            return 0
+        return 1 + int(await self._dies(trouble, int(trouble.numbers["again_nth"]), until_ms))
+
+    async def _dies(self, trouble: Trouble, nth: int, until_ms: int) -> bool:
+        power_cut = KINDS[trouble.kind].begin == "cut_power"
+        armed = _Armed(EDGES[trouble.word], nth, power_cut)
+        self._arm(armed)
+        try:
+            async with asyncio.timeout(max(0, until_ms - self._world.elapsed_ms) / 1000):
+                await armed.died.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._disarm(armed)
+        await self._restarts(int(trouble.numbers["down_ms"]), until_ms)
+        return True
+
+    async def _restarts(self, down_ms: int, until_ms: int) -> None:
+        """Whatever happens meanwhile, the bot is started: a death is not for ever."""
+        self._down += 1
+        try:
+            await self._world.run_for(min(down_ms, max(0, until_ms - self._world.elapsed_ms)))
+        finally:
+            self._down -= 1
+            if not self._world.bot_runs:
+                self._world.start_bot()
+
+    def _arm(self, armed: _Armed) -> None:
+        if not self._armed:
+            self._world.watch_points(self._at_point)
+        self._armed.append(armed)
+
+    def _disarm(self, armed: _Armed) -> None:
+        self._armed.remove(armed)
+        if not self._armed:
+            _unwatch(self._world)
+
+    def _at_point(self, point: Point) -> None:
+        for armed in self._armed:
+            if point.kind in armed.kinds and not armed.died.is_set():
+                armed.left -= 1
+                if armed.left <= 0:
+                    armed.died.set()
+                    self._world.kill_bot(power_cut=armed.power_cut)
+                    return
+
+    # --- standing still --------------------------------------------------------------------------------
+
+    async def _pause(self, trouble: Trouble, until_ms: int) -> int:
+        """As a laptop that sleeps: time goes on, and when it wakes its connections are dead."""
+        world = self._world
+        if not world.bot_runs:
+            return 0
+        process = world.life.process
+        world.pause_bot()
+        try:
+            left_ms = max(0, until_ms - world.elapsed_ms)
+            await world.run_for(min(int(trouble.numbers["pause_ms"]), left_ms))
+        finally:
+            for link in world.network.links(process=process):
+                link.reset()
+            world.loop.resume(process)
+        return 1
+
+
+def _unwatch(world: World) -> None:
+    """Points cost time; nobody looks at them any more."""
+    world.points = None
+    world.loop.before_step = None
+    world.network.before_bytes = world.network.after_bytes = None
+    if world.lives:
+        blocking = world.life.blocking
+        blocking.before_work = blocking.after_work = None
+
+
+class Disk:
+    """Plane DISK: SQLite itself refuses, by its own means, in this life of the bot and in those after it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._connection: sqlite3.Connection | None = None
+        """The bot's writing one, of the present life."""
+        self._locking: sqlite3.Connection | None = None
+        self._standing: list[str] = []
+        self.refused = 0
+        """How often the bot said that its store does not take writes."""
+        self._ways: Mapping[str, tuple[Callable[[], None], Callable[[], None]]] = {
+            "full": (self._fill, self._space),
+            "read_only": (self._forbid, self._allow),
+            "locked": (self._lock, self._unlock),
+        }
+        world.births.append(self._born)
+        world.deaths.append(self._died)
+        world.listeners.append(self._heard)
+
+    async def strike(self, trouble: Trouble) -> Heal:
+        """Let the disk fail; how often it struck is told by the bot's own complaints."""
+        verb = KINDS[trouble.kind].begin
+        if verb == "slow":
+            return self._slow(float(trouble.numbers["delay_ms"]))
+        before = self.refused
+        self._standing.append(verb)
+        self._apply(verb)
+
+        async def heal() -> int:
+            self._standing.remove(verb)
+            if verb not in self._standing:
+                self._ways[verb][1]()
+            return self.refused - before
+
+        return heal
+
+    def _slow(self, delay_ms: float) -> Heal:
+        world, before = self._world, self._world.disk_ms
+        world.disk_ms = (delay_ms / 2, delay_ms)
+
+        async def heal() -> int:
+            world.disk_ms = before
+            return 1
+
+        return heal
+
+    def _apply(self, verb: str) -> None:
+        if self._connection is None and self._world.bot_runs:
+            self._look()
+        if self._connection is not None:
+            self._ways[verb][0]()
+
+    # --- the bot's lives -------------------------------------------------------------------------------
+
+    def _born(self, _life: Life) -> None:
+        self._connection = None
+        for verb in dict.fromkeys(self._standing):
+            self._apply(verb)
+
+    def _died(self, _life: Life) -> None:
+        self._unlock()
+        self._connection = None
+
+    def _heard(self, _life: Life, event: str, fields: dict[str, object]) -> None:
+        alarmed = event == "alert.raised" and fields.get("id") in COMPLAINTS
+        self.refused += alarmed or event == "books.write_lost"
+
+    def _look(self) -> None:
+        """Learn the bot's writing connection; one that cannot be had now is let alone."""
+        store = self._world.life.store
+        if store is None:
+            return
+        try:
+            self._connection = store.write(_driver_connection)
+        except StoreError:
+            return
+
+    # --- what SQLite can be told -----------------------------------------------------------------------
+
+    def _say(self, pragma: str) -> int:
+        """To the bot's connection, if it has one; the number it answers."""
+        if self._connection is None:
+            return 0
+        row = self._connection.execute(f"PRAGMA {pragma}").fetchone()
+        return int(row[0]) if row else 0
+
+    def _fill(self) -> None:
+        self._say(f"max_page_count={self._say('page_count')}")
+
+    def _space(self) -> None:
+        self._say("max_page_count=1073741823")
+
+    def _forbid(self) -> None:
+        self._say("query_only=ON")
+
+    def _allow(self) -> None:
+        self._say("query_only=OFF")
+
+    def _lock(self) -> None:
+        """A second process holds the writer's lock; no real time is spent on waiting for it."""
+        self._say("busy_timeout=0")
+        if self._locking is None:
+            other = sqlite3.connect(self._world.home.database, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            self._locking = other
+
+    def _unlock(self) -> None:
+        if self._locking is not None:
+            self._locking.close()
+            self._locking = None
+
+
+def _driver_connection(connection: Connection) -> sqlite3.Connection:
+    made = connection.connection.driver_connection
+    if not isinstance(made, sqlite3.Connection):
+        raise StoreError("drill: expected a SQLite store, found another")
+    return made
