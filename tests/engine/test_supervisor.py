@@ -15,6 +15,7 @@ from holdfast.store.operator import operator_of
 from tests.engine.world import BTC, RunningBot, world
 
 PATIENCE_S = 5
+LABELS = '{account="main",exchange="binance"}'
 
 
 async def test_answer_nobody_waits_for_any_more_harms_nobody(tmp_path: Path) -> None:
@@ -65,8 +66,12 @@ async def test_missing_stop_is_flagged_in_the_database_until_it_is_back(tmp_path
         number = w.fault(kind="endpoint_down", method="POST", path="algoOrder")
         w.server.core.cancel_stops_by_hand(w.account_id, BTC)
         await running.until(lambda: flag() == (1, str(BTC)), "the flag up", 4)
+        assert running.bot.view.metrics["binance_stoploss_missing_count"] == 1
+        await running.until(lambda: f"binance_stoploss_missing{LABELS} 1\n" in w.textfile, "the file", 2)
         w.server.faults.remove(number)
         await running.until(lambda: flag() == (0, ""), "the flag down again", 4)
+        await running.until(lambda: f"binance_stoploss_missing{LABELS} 0\n" in w.textfile, "the file", 2)
+        assert f"binance_stoploss_missing_count{LABELS} 0\n" in w.textfile
         assert w.truth().exits == 0
 
 

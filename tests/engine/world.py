@@ -23,8 +23,11 @@ from holdfast.domain.signals import Action, Signal
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.bot import Bot, BotParts
 from holdfast.engine.liquidation import LiquidationConfig
+from holdfast.engine.liquidator import LiquidationResult
 from holdfast.engine.recall import StoreMemory
 from holdfast.engine.settings import BotSettings, Trading
+from holdfast.engine.snapshot import snapshot, stops_textfile
+from holdfast.engine.view import View
 from holdfast.exchanges.factory import Credentials, make_exchange
 from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
 from holdfast.runtime.blocking import Blocking
@@ -175,6 +178,7 @@ class World:
     strategy: Scripted = field(default_factory=Scripted)
     lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     snapshots: list[dict[str, object]] = field(default_factory=list)
+    textfile: str = ""
     starts: int = 0
     kill_file: str | None = None
     request_timeout_s: float = 1.5
@@ -232,8 +236,9 @@ class World:
         def log(event: str, details: dict[str, object]) -> None:
             self.lines.append((event, details))
 
-        async def write_snapshot(data: dict[str, object]) -> None:
-            self.snapshots.append(data)
+        async def leave_files(view: View, result: LiquidationResult | None) -> None:
+            self.snapshots.append(snapshot(view, result))
+            self.textfile = stops_textfile(view)[1]
 
         exchange = make_exchange(
             "binance",
@@ -261,7 +266,7 @@ class World:
             ids=BotIds(self.clock, epoch, random.Random(epoch)),
             strategies=(self.strategy,),
             log=log,
-            write_snapshot=write_snapshot,
+            leave_files=leave_files,
             kill_ordered=lambda: self.kill_file,
         )
 

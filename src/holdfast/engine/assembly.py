@@ -17,8 +17,11 @@ from holdfast.decisions.gate import OperatorState
 from holdfast.domain.protocols import Clock
 from holdfast.engine.account import LogLine
 from holdfast.engine.bot import Bot, BotParts
+from holdfast.engine.liquidator import LiquidationResult
 from holdfast.engine.recall import StoreMemory
 from holdfast.engine.settings import BotSettings
+from holdfast.engine.snapshot import snapshot, stops_textfile
+from holdfast.engine.view import View
 from holdfast.exchanges.factory import Credentials, make_exchange
 from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
 from holdfast.runtime.ids import BotIds
@@ -110,7 +113,7 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
                 ids=BotIds(place.clock, epoch, place.chance),
                 strategies=[place.make_strategy(name, dict(params)) for name, params in named],
                 log=place.log,
-                write_snapshot=_snapshot_writer(place),
+                leave_files=_file_writer(place),
                 kill_ordered=place.home.kill_ordered,
             )
         )
@@ -163,16 +166,23 @@ def _take_over(connection: Connection, settings: BotSettings, place: Place) -> i
     return epoch
 
 
-def _snapshot_writer(place: Place) -> Callable[[dict[str, object]], Awaitable[None]]:
+def _file_writer(place: Place) -> Callable[[View, LiquidationResult | None], Awaitable[None]]:
+    """Snapshot and textfile, each replaced whole."""
     home = place.home
 
-    async def write(snapshot: dict[str, object]) -> None:
-        data = orjson.dumps(snapshot, default=str, option=orjson.OPT_INDENT_2) + b"\n"
-        try:
-            await place.blocking(lambda: write_atomic(home.snapshot, data, durable=False))
-        except StoreError as error:
-            # A snapshot that cannot be written is no reason to trade differently; the store's own
-            # trouble blocks entries.
-            place.log("error.snapshot", {"text": str(error)})
+    async def leave(view: View, result: LiquidationResult | None) -> None:
+        shown = orjson.dumps(snapshot(view, result), default=str, option=orjson.OPT_INDENT_2) + b"\n"
+        name, text = stops_textfile(view)
 
-    return write
+        def write() -> None:
+            write_atomic(home.snapshot, shown, durable=False)
+            write_atomic(home.metrics / name, text.encode(), durable=False)
+
+        try:
+            await place.blocking(write)
+        except StoreError as error:
+            # Files that cannot be written are no reason to trade differently; the store's own trouble
+            # blocks entries.
+            place.log("error.files", {"text": str(error)})
+
+    return leave

@@ -24,7 +24,6 @@ from holdfast.engine.memory import LIQUIDATING, Memory, MemoryUnwritable
 from holdfast.engine.orders import AccountOrders
 from holdfast.engine.publish import publish
 from holdfast.engine.settings import BotSettings
-from holdfast.engine.snapshot import snapshot
 from holdfast.engine.state import AccountState
 from holdfast.engine.supervisor import Supervisor
 from holdfast.engine.trading import TradingLoop
@@ -40,7 +39,7 @@ LEVERAGE_RETRY_MS = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotParts:
-    """What a bot is made of. *write_snapshot* replaces `logs/final_snapshot.json` atomically;
+    """What a bot is made of. *leave_files* writes what `engine.snapshot` makes of the view;
     *kill_ordered* says why the kill file orders a kill, or None; it is asked on every step."""
 
     settings: BotSettings
@@ -50,7 +49,7 @@ class BotParts:
     ids: Ids
     strategies: Sequence[Strategy]
     log: LogLine
-    write_snapshot: Callable[[dict[str, object]], Awaitable[None]]
+    leave_files: Callable[[View, LiquidationResult | None], Awaitable[None]]
     kill_ordered: Callable[[], str | None]
 
 
@@ -121,7 +120,7 @@ class Bot:
                 house.cancel()
                 self._ended.set()
             await self._settle()
-            await self._snapshot()
+            await self._leave_files()
         finally:
             await self._parts.exchange.close()
         return self.result
@@ -145,12 +144,12 @@ class Bot:
             await asyncio.sleep(settings.trading.check_interval_ms / 1000)
 
     async def _keep_house(self) -> None:
-        """Each supervision cycle: leverage, performance figures, the snapshot."""
+        """Each supervision cycle: leverage, performance figures, the files."""
         while True:
             with self.supervisor.boundary("house"):
                 await self._align_leverage()
                 await self._learn_performance()
-                await self._snapshot()
+                await self._leave_files()
             await asyncio.sleep(self._parts.settings.monitor_interval_ms / 1000)
 
     async def _learn_performance(self) -> None:
@@ -179,8 +178,8 @@ class Bot:
             details = {"symbol": str(symbol), "leverage": wanted, "outcome": type(outcome).__name__}
             self._parts.memory.audit("LEVERAGE_SET", "", details)
 
-    async def _snapshot(self) -> None:
-        await self._parts.write_snapshot(snapshot(self.view, self.result))
+    async def _leave_files(self) -> None:
+        await self._parts.leave_files(self.view, self.result)
 
     # --- shutdown ------------------------------------------------------------------------------
 

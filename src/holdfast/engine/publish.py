@@ -13,6 +13,7 @@ from holdfast.domain.orders import Stop
 from holdfast.engine.account import Account
 from holdfast.engine.bookkeeper import Bookkeeper
 from holdfast.engine.view import PositionView, Protection, View
+from holdfast.store.flags import stoploss_missing
 
 HUNDRED = Decimal(100)
 CENT = Decimal("0.01")
@@ -143,7 +144,8 @@ def metrics(account: Account, books: Bookkeeper, now: int) -> dict[str, float]:
     rate = error_rate(tuple(account.operations), now_ms=now, window_ms=limits.error_window_ms, sample_min=1)
     down = account.socket_down_since_ms
     drift = account.drift_sum / account.drift_count if account.drift_count else ZERO
-    naked = len(state.naked.since)
+    naked, missing = len(state.naked.since), len(account.alerts.of("STOP_MISSING"))
+    flag = stoploss_missing(account.settings.exchange)
     return {
         "error_rate": float(rate or 0),
         "price_drift_avg": float(drift),
@@ -153,7 +155,8 @@ def metrics(account: Account, books: Bookkeeper, now: int) -> dict[str, float]:
         "reconciliations": float(books.reconciliations),
         "positions": float(len(state.believed_positions())),
         "positions_unprotected": float(naked),
-        f"{account.settings.exchange}_stoploss_missing": float(naked > 0),
+        flag: float(missing > 0),
+        f"{flag}_count": float(missing),
         "naked_seconds_max": state.naked.longest / 1000,
         "naked_seconds_total": state.naked.total / 1000,
         "open_intents": float(len(state.intents)),

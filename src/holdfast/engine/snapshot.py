@@ -1,4 +1,5 @@
-"""`logs/final_snapshot.json`: what the bot believed at its last supervision cycle (R3.5)."""
+"""What is left in files at each supervision cycle: `logs/final_snapshot.json` (R3.5), and for Prometheus'
+textfile collector whether a stop is missing (R2.4)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 
 from holdfast.engine.liquidator import LiquidationResult
 from holdfast.engine.view import View
+from holdfast.store.flags import stoploss_missing
 
 
 def snapshot(view: View, result: LiquidationResult | None) -> dict[str, object]:
@@ -28,3 +30,18 @@ def snapshot(view: View, result: LiquidationResult | None) -> dict[str, object]:
         "liquidation": {"state": view.liquidation_state, **(asdict(result) if result else {})},
         "shutting_down": view.shutting_down,
     }
+
+
+def stops_textfile(view: View) -> tuple[str, str]:
+    """Name and text: 0 or 1 as in the database's flag, and beside it of how many positions."""
+    flag = stoploss_missing(view.exchange)
+    labels = f'{{account="{view.account_id}",exchange="{view.exchange}"}}'
+    said = {
+        flag: "1 while a position has no covering stop at the exchange",
+        f"{flag}_count": "positions without a covering stop at the exchange",
+    }
+    lines = [
+        f"# HELP {name} {words}\n# TYPE {name} gauge\n{name}{labels} {view.metrics[name]:g}\n"
+        for name, words in said.items()
+    ]
+    return f"{flag}.prom", "".join(lines)
