@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from sqlalchemy import Connection
@@ -379,6 +380,19 @@ async def test_fills_are_kept_once_and_win_rates_counted(home: Home) -> None:
     memory.correct_exit(-1, exit_(D(51_000)))
     await settled(memory)
     assert len(home.read(lambda c: books.fills_of(c, "main", BTC))) == 1
+    assert await memory.win_rates() == {"donchian": (1, 1)}
+
+
+async def test_win_rates_are_read_again_only_after_an_exit_was_booked(home: Home) -> None:
+    """They are asked for in every cycle; a long history must not be read each time."""
+    memory = await home.start()
+    assert await memory.win_rates() == {}
+    with mock.patch.object(books, "records", side_effect=AssertionError("read again")):
+        assert await memory.win_rates() == {}
+    memory.open_trade(tracked(trade_id=-1), None, 5)
+    memory.close_trade(-1, exit_())
+    memory.correct_exit(-1, exit_(D(51_000)))
+    await settled(memory)
     assert await memory.win_rates() == {"donchian": (1, 1)}
 
 

@@ -66,6 +66,8 @@ class StoreMemory:
         self._pump: asyncio.Task[None] | None = None
         self._trouble = ""
         self._lost = ""
+        self._rates: Mapping[str, tuple[int, int]] | None = None
+        self._rates_stale = False
 
     # --- start ---------------------------------------------------------------------------------
 
@@ -251,8 +253,7 @@ class StoreMemory:
         self._later("stops of positions", write)
 
     def close_trade(self, handle: int, exit_: Exit) -> None:
-        self._later(
-            "exits",
+        self._book_exit(
             lambda c: books.close_trade(
                 c,
                 self._id(handle),
@@ -268,8 +269,7 @@ class StoreMemory:
         if price is None:
             return
         now = self._clock.now_ms()
-        self._later(
-            "exits",
+        self._book_exit(
             lambda c: books.correct_exit(
                 c,
                 self._id(handle),
@@ -281,6 +281,13 @@ class StoreMemory:
                 at_ms=now,
             ),
         )
+
+    def _book_exit(self, job: Job) -> None:
+        def write(connection: Connection) -> object:
+            self._rates_stale = True
+            return job(connection)
+
+        self._later("exits", write)
 
     def add_fills(self, fills: Sequence[Fill]) -> None:
         now, mine = self._clock.now_ms(), tuple(fills)
@@ -341,13 +348,18 @@ class StoreMemory:
         self._later("modes", lambda c: set_mode(c, mode, who, why, now, by_person=False))
 
     async def win_rates(self) -> Mapping[str, tuple[int, int]]:
-        try:
-            found = await self._blocking(
-                lambda: self._store.read(lambda c: books.records(c, account_id=self._account_id))
-            )
-        except StoreError as error:
-            raise MemoryUnwritable(str(error)) from error
-        return {name: (record.wins, record.count) for name, record in found.items()}
+        """Read again only once a life was closed or corrected: it is asked for in every cycle."""
+        if self._rates is None or self._rates_stale:
+            self._rates_stale = False
+            try:
+                found = await self._blocking(
+                    lambda: self._store.read(lambda c: books.records(c, account_id=self._account_id))
+                )
+            except StoreError as error:
+                self._rates_stale = True
+                raise MemoryUnwritable(str(error)) from error
+            self._rates = {name: (record.wins, record.count) for name, record in found.items()}
+        return self._rates
 
     # --- the outbox ----------------------------------------------------------------------------
 
