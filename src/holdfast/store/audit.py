@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, text
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text
 
 from holdfast.store.canonical import canonical, clean, iso_ms
 from holdfast.store.schema import audit
@@ -34,6 +34,7 @@ _COLUMNS = (
 # Made once: every change of anything passes here.
 _INSERT = insert(audit)
 _HEAD = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_AFTER = select(*_COLUMNS).where(audit.c.seq > bindparam("after")).order_by(audit.c.seq).limit(_PAGE)
 # Two processes on one PostgreSQL take turns at the chain's end; SQLite has one writer anyway.
 _TURN = text("SELECT pg_advisory_xact_lock(4851129)")
 
@@ -150,8 +151,7 @@ def events_after(connection: Connection, seq: int) -> Iterator[AuditEvent]:
 
 
 def _page(connection: Connection, seq: int) -> list[AuditEvent]:
-    query = select(*_COLUMNS).where(audit.c.seq > seq).order_by(audit.c.seq).limit(_PAGE)
-    return [_event(row) for row in connection.execute(query).mappings()]
+    return [_event(row) for row in connection.execute(_AFTER, {"after": seq}).mappings()]
 
 
 def _event(row: RowMapping) -> AuditEvent:

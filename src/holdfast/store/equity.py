@@ -19,6 +19,15 @@ from holdfast.store.rows import made_from, values_of
 from holdfast.store.schema import equity_snapshots
 
 PEAK_RESET = "peak_reset"
+
+# Made once: a snapshot is written with every reading of the balance.
+_LATEST = (
+    select(equity_snapshots)
+    .where(equity_snapshots.c.account_id == bindparam("account"))
+    .order_by(equity_snapshots.c.id.desc())
+    .limit(1)
+)
+_INSERT = insert(equity_snapshots)
 CYCLE = "cycle"
 """The cause of snapshots that were merely due."""
 HOUR_MS = 3_600_000
@@ -141,14 +150,12 @@ def _point(
 
 
 def _insert(connection: Connection, point: EquityPoint) -> EquityPoint:
-    connection.execute(insert(equity_snapshots).values(**values_of(point)))
+    connection.execute(_INSERT, values_of(point))
     return point
 
 
 def latest(connection: Connection, account_id: str) -> EquityPoint | None:
-    columns = equity_snapshots.c
-    query = select(equity_snapshots).where(columns.account_id == account_id).order_by(columns.id.desc())
-    row = connection.execute(query.limit(1)).mappings().first()
+    row = connection.execute(_LATEST, {"account": account_id}).mappings().first()
     return made_from(EquityPoint, row) if row is not None else None
 
 
