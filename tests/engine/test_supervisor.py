@@ -6,13 +6,16 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.decisions.policy import Protection
 from holdfast.domain.orders import Direction
+from holdfast.engine import bot as running_bot
 from holdfast.engine.events import Applied
 from holdfast.store.flags import get_flag
 from holdfast.store.operator import operator_of
-from tests.engine.world import BTC, RunningBot, world
+from tests.engine.world import BTC, ETH, RunningBot, world
 
 PATIENCE_S = 5
 LABELS = '{account="main",exchange="binance"}'
@@ -92,3 +95,20 @@ async def test_stop_that_hangs_is_told_while_the_second_line_acts(tmp_path: Path
         assert alerts.of("STOP_STUCK") == (str(BTC),), "it hangs on although the position is gone"
         w.server.core.unstick_triggering(BTC)
         await running.until(lambda: alerts.of("STOP_STUCK") == (), "the exchange to let go")
+
+
+async def test_leverage_that_cannot_be_set_is_told_and_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer about one symbol does not come: others trade, the files stay young; then it is set too."""
+    monkeypatch.setattr(running_bot, "LEVERAGE_RETRY_MS", 300)
+    async with world(tmp_path) as w, w.bot() as running:
+        number = w.fault(kind="lost_request", path="/fapi/v1/leverage", params={"symbol": "ETHUSDT"})
+        state, alerts = running.bot.account.state, running.bot.account.alerts
+        await running.until(lambda: w.fired(number) > 0 and state.leverage_of(BTC) == 5, "the question")
+        before = len(w.snapshots)
+        await running.until(lambda: len(w.snapshots) > before + 1, "files", 1.4)
+        await running.until(lambda: alerts.of("LEVERAGE_NOT_SET") == (str(ETH),), "the alert", 4)
+        w.server.faults.remove(number)
+        await running.until(lambda: state.leverage_of(ETH) == 5, "the leverage", 4)
+        await running.until(lambda: alerts.of("LEVERAGE_NOT_SET") == (), "the end of the alert", 2)

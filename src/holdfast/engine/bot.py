@@ -113,9 +113,11 @@ class Bot:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.supervisor.run(self._ended), name="supervisor")
                 trading = group.create_task(self._trade(), name="trading")
+                leverage = group.create_task(self._keep_leverage(), name="leverage")
                 house = group.create_task(self._keep_house(), name="house")
                 await stop.wait()
                 trading.cancel()
+                leverage.cancel()
                 await self._shut_down()
                 house.cancel()
                 self._ended.set()
@@ -144,10 +146,9 @@ class Bot:
             await asyncio.sleep(settings.trading.check_interval_ms / 1000)
 
     async def _keep_house(self) -> None:
-        """Each supervision cycle: leverage, performance figures, the files."""
+        """Each supervision cycle: performance figures, the files."""
         while True:
             with self.supervisor.boundary("house"):
-                await self._align_leverage()
                 await self._learn_performance()
                 await self._leave_files()
             await asyncio.sleep(self._parts.settings.monitor_interval_ms / 1000)
@@ -160,23 +161,41 @@ class Bot:
                 name: Performance(trades=count, wins=wins) for name, (wins, count) in rates.items()
             }
 
-    async def _align_leverage(self) -> None:
-        """Set the configured leverage where no position stands; entries are gated by what is set."""
+    async def _keep_leverage(self) -> None:
+        """Beside the house's other work: an answer that does not come must not hold that up."""
+        while True:
+            with self.supervisor.boundary("leverage"):
+                await asyncio.gather(*(self._set_leverage(symbol) for symbol in self._misaligned()))
+            await asyncio.sleep(self._parts.settings.monitor_interval_ms / 1000)
+
+    def _misaligned(self) -> list[Symbol]:
+        """Where leverage is not as configured, no position stands and nobody asked lately; entries are
+        gated by what is set."""
         state, now = self.account.state, self._parts.clock.now_ms()
         if state.config is None or not self.account.synced:
-            return
+            return []
         wanted = self._parts.settings.trading.leverage
+        wrong = [symbol for symbol in state.instruments if state.leverage_of(symbol) != wanted]
+        self.account.alerts.keep("LEVERAGE_NOT_SET", map(str, wrong))
         held = {key.symbol for key in state.believed_positions()}
-        for symbol in state.instruments:
-            recently = now - self._leverage_asked.get(symbol, 0) < LEVERAGE_RETRY_MS
-            if symbol in held or recently or state.leverage_of(symbol) == wanted:
-                continue
-            self._leverage_asked[symbol] = now
-            outcome = await self._parts.exchange.set_leverage(symbol, wanted)
-            if isinstance(outcome, Accepted):
-                state.hear_leverage(symbol, wanted, self._parts.clock.now_ms())
-            details = {"symbol": str(symbol), "leverage": wanted, "outcome": type(outcome).__name__}
-            self._parts.memory.audit("LEVERAGE_SET", "", details)
+        return [
+            s for s in wrong if s not in held and now - self._leverage_asked.get(s, 0) >= LEVERAGE_RETRY_MS
+        ]
+
+    async def _set_leverage(self, symbol: Symbol) -> None:
+        parts, wanted = self._parts, self._parts.settings.trading.leverage
+        self._leverage_asked[symbol] = parts.clock.now_ms()
+        outcome = await parts.exchange.set_leverage(symbol, wanted)
+        now = parts.clock.now_ms()
+        if isinstance(outcome, Accepted):
+            self.account.state.hear_leverage(symbol, wanted, now)
+        else:
+            text = f"{symbol}: leverage {wanted} could not be set, no entries on it: {outcome}"
+            self.account.concern(Concern("LEVERAGE_NOT_SET", "warning", str(symbol), text))
+            # It may have been set all the same.
+            self.supervisor.ask(Want(Read.CONFIG, None, now))
+        details = {"symbol": str(symbol), "leverage": wanted, "outcome": type(outcome).__name__}
+        parts.memory.audit("LEVERAGE_SET", "", details)
 
     async def _leave_files(self) -> None:
         await self._parts.leave_files(self.view, self.result)
