@@ -12,7 +12,7 @@ from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.decisions.policy import Protection
 from holdfast.domain.orders import Direction
 from holdfast.engine import bot as running_bot
-from holdfast.engine.events import Applied
+from holdfast.engine.events import Applied, Told
 from holdfast.store.flags import get_flag
 from holdfast.store.operator import operator_of
 from tests.engine.world import BTC, ETH, RunningBot, world
@@ -32,6 +32,19 @@ async def test_answer_nobody_waits_for_any_more_harms_nobody(tmp_path: Path) -> 
         async with asyncio.timeout(PATIENCE_S):
             await running.bot.supervisor.caught_up()
         assert (account.mode, account.counters["unexpected_errors"]) == (Mode.NORMAL, 0)
+
+
+async def test_event_that_breaks_takes_no_other_with_it(tmp_path: Path) -> None:
+    """A bug in one handler: what came beside it is applied, and the step that protects is made."""
+    async with world(tmp_path) as w, w.bot() as running:
+        account, inbox = running.bot.account, running.bot.supervisor.inbox
+        await running.until(lambda: account.synced, "the first sync")
+        inbox.put(Told("no news at all", 0), urgent=True)  # type: ignore[arg-type]
+        steps = account.counters["steps"]
+        async with asyncio.timeout(PATIENCE_S):
+            await running.bot.supervisor.caught_up()
+        await running.until(lambda: account.counters["steps"] > steps, "a step")
+        assert (account.mode, account.counters["unexpected_errors"]) == (Mode.REDUCE_ONLY, 1)
 
 
 async def test_kill_file_is_in_force_before_the_entry_of_the_same_step(tmp_path: Path) -> None:

@@ -196,12 +196,18 @@ class Supervisor:
             )
             self._sync_all()
         self.desk.obey_kill_file()
-        wants = [want for event in events for want in self._apply(event)]
+        wants = [want for event in events for want in self._applied(event)]
         plan, now = self._step()
         for _ in range(HOPS_TO_DISK):
             await asyncio.sleep(0)
         self._follow_up(plan, wants, now)
         self.publish()
+
+    def _applied(self, event: Event) -> tuple[Want, ...]:
+        """One that breaks takes no other with it, and the step comes all the same."""
+        with self.boundary("event"):
+            return self._apply(event)
+        return ()
 
     def _apply(self, event: Event) -> tuple[Want, ...]:
         """Change what is known; returns what to ask the exchange because of it."""
