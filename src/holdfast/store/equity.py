@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select
+from sqlalchemy import BigInteger, Connection, bindparam, cast, delete, func, insert, select
 
 from holdfast.domain.account import Balance
 from holdfast.domain.numbers import ZERO
