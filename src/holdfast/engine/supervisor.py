@@ -205,9 +205,10 @@ class Supervisor:
 
     def _applied(self, event: Event) -> tuple[Want, ...]:
         """One that breaks takes no other with it, and the step comes all the same."""
+        wants: tuple[Want, ...] = ()
         with self.boundary("event"):
-            return self._apply(event)
-        return ()
+            wants = self._apply(event)
+        return wants
 
     def _apply(self, event: Event) -> tuple[Want, ...]:
         """Change what is known; returns what to ask the exchange because of it."""
