@@ -22,6 +22,7 @@ from .run import holdfast
 COMMANDS = [
     (),
     ("demo",),
+    ("drill",),
     ("run",),
     ("simulator",),
     ("status",),

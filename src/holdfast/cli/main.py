@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from holdfast.cli.drill import command as drill_command
 from holdfast.cli.exits import EPILOG, Exit, guarded
 
 app = typer.Typer(
@@ -291,6 +292,9 @@ def flatten(home: HomeOption = DEFAULT_HOME, reason: ReasonOption = "", json: Js
     from holdfast.cli import operate
 
     _finish(lambda: operate.order(home, operate.FLATTEN, reason, as_json=json))
+
+
+app.command(epilog=drill_command.EXAMPLES)(drill_command.drill)
 
 
 @checks.command("config", epilog=EPILOG)

@@ -33,6 +33,7 @@ from holdfast.drills.words import (
 )
 from holdfast.drills.world import World
 from holdfast.engine.bot import Bot
+from holdfast.engine.events import ReadDone
 from holdfast.simulator.core.model import AccountEvent, CoreEvent, PriceEvent, TradeEvent
 from holdfast.simulator.core.truth import CoverChange
 from holdfast.simulator.requests import Arrival
@@ -69,6 +70,8 @@ class Entry:
     symbol: str = ""
     client_id: str = ""
     correlation_id: str = ""
+    routine: bool = False
+    """A read that was answered, as every few seconds: of interest only close by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +228,7 @@ class Recorder:
             text,
             symbol=str(journaled.intent.symbol if journaled else getattr(about, "symbol", None) or ""),
             client_id=journaled.client_id if journaled else getattr(about, "client_id", ""),
+            routine=isinstance(event, ReadDone) and event.fact is not None and event.fact.complete,
         )
 
     def _sent(self, approved: Approved) -> None:
@@ -277,6 +281,7 @@ class Recorder:
         symbol: str = "",
         client_id: str = "",
         correlation_id: str = "",
+        routine: bool = False,
     ) -> None:
         self._recording.entries.append(
             Entry(
@@ -286,6 +291,7 @@ class Recorder:
                 symbol=symbol,
                 client_id=client_id,
                 correlation_id=correlation_id or self._correlations.get(client_id, ""),
+                routine=routine,
             )
         )
 

@@ -13,7 +13,14 @@ from holdfast.drills.checkers.naked import NakedFigures, NakedLedger
 from holdfast.drills.checkers.useful import Figures
 from holdfast.drills.fleet import Done
 from holdfast.drills.judged import DIGEST, Judged
+from holdfast.drills.kinds import KINDS
 from holdfast.drills.plan import Played
+
+ENTRIES_PER_2H_MIN = 1.0
+"""Where nothing goes wrong."""
+USABLE_SHARE_MIN, EXPOSED_SHARE_MIN = 0.7, 0.5
+FLOOR_WORLDS_MIN = 10
+"""Fewer say nothing about a floor."""
 
 
 @dataclass(slots=True)
@@ -73,6 +80,11 @@ class Totals:
         for kind in {each.trouble.kind for each in played if each.hits}:
             self.kinds[kind].worlds += 1
 
+    def missing(self) -> list[str]:
+        """Kinds of trouble that never struck."""
+        struck = {name for name, tally in self.kinds.items() if tally.hits}
+        return [f"never struck: {name}" for name in KINDS if name not in struck]
+
     @property
     def hours(self) -> float:
         return self.virtual_ms / 3_600_000
@@ -81,6 +93,24 @@ class Totals:
     def speed(self) -> float:
         """Simulated seconds per CPU second."""
         return self.virtual_ms / 1000 / self.cpu_s if self.cpu_s else 0.0
+
+    def floors(self, *, calm: bool) -> list[str]:
+        """Where the bot was of too little use: halting violates nothing, and helps nobody."""
+        figures = self.figures
+        if self.worlds < FLOOR_WORLDS_MIN:
+            return []
+        usable = figures.usable_share if figures.usable_share is not None else 0.0
+        found = {
+            f"{figures.entries_per_2h:.2f} entries in 2 h, expected {ENTRIES_PER_2H_MIN:g}": (
+                figures.entries_per_2h < ENTRIES_PER_2H_MIN
+            ),
+            f"{usable:.0%} of healthy minutes usable, expected {USABLE_SHARE_MIN:.0%}": usable
+            < USABLE_SHARE_MIN,
+            f"{figures.exposed_share:.0%} of worlds exposed to a trouble, expected {EXPOSED_SHARE_MIN:.0%}": (
+                not calm and figures.exposed_share < EXPOSED_SHARE_MIN
+            ),
+        }
+        return [text for text, below in found.items() if below]
 
     def to_json(self) -> dict[str, Any]:
         figures = self.figures

@@ -1,0 +1,1 @@
+"""`holdfast drill`: the bot against everything that can go wrong, in virtual time."""
