@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.account import PositionMode
 from holdfast.domain.intents import Accepted, Intent, Purpose, Unknown
 from holdfast.domain.orders import ClientOrderId, ExchangeStatus, OrderState, PositionSide, Side, StopStatus
+from holdfast.drills.blocking import DrillBlocking
+from holdfast.drills.loop import SimLoop, run_drill
 from holdfast.engine import recall as recalling
 from holdfast.engine.executor import settle
 from holdfast.engine.memory import Exit, JournalSaysNo, MemoryUnwritable
@@ -54,6 +57,14 @@ class Flaky:
             self.failing -= 1
             raise StoreUnwritable("disk full")
         return await self.writer.submit(function, **how)
+
+    def enqueue(self, function: Callable[[Connection], Any], **how: Any) -> asyncio.Future[Any]:
+        if not self.failing:
+            return self.writer.enqueue(function, **how)
+        self.failing -= 1
+        failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        failed.set_exception(StoreUnwritable("disk full"))
+        return failed
 
 
 class Home:
@@ -282,6 +293,41 @@ async def test_overflowing_outbox_stays_a_trouble(home: Home, monkeypatch: pytes
         memory.add_fills((fill(),))
     assert "lost" in await memory.settle(5_000)
     assert "lost" in memory.trouble()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_writes_keep_their_order_whatever_order_tasks_run_in(tmp_path: Path, seed: int) -> None:
+    """A position that opens, is protected and closes within one batch: asyncio promises no order of tasks."""
+    loop = SimLoop(random.Random(seed))
+    store, lines = open_store(tmp_path / "trading.db"), []
+    blocking = DrillBlocking(loop, random.Random(seed), (0, 50))
+
+    async def live() -> None:
+        writer = GroupWriter(store, blocking)
+        memory = StoreMemory(
+            store=store,
+            writer=writer,
+            blocking=blocking,
+            clock=FakeClock(),
+            account_id="main",
+            user_id="tester",
+            exchange="binance",
+            lease_epoch=0,
+            log=lambda event, details: lines.append((event, details)),
+        )
+        memory.open_trade(tracked(trade_id=-1), None, 5)
+        memory.protect_trade(-1, D(49_000), NOW_MS)
+        memory.move_stop(-1, D(49_500))
+        memory.close_trade(-1, exit_())
+        memory.correct_exit(-1, exit_(price=D(51_000)))
+        assert await memory.settle(5_000) == ""
+        await writer.close()
+
+    run_drill(loop, live())
+    (trade,) = store.read(books.trades)
+    store.close()
+    assert lines == []
+    assert (trade.status, trade.stop_price) == (TradeStatus.CLOSED, D(49_500))
 
 
 async def test_waiting_for_an_empty_outbox_returns_at_once(home: Home) -> None:

@@ -380,9 +380,9 @@ class StoreMemory:
         try:
             while self._outbox:
                 batch = tuple(islice(self._outbox, BATCH))
-                results = await asyncio.gather(
-                    *(self._writer.submit(job) for _, job in batch), return_exceptions=True
-                )
+                # Not one task each: the order of the outbox is that of what happened.
+                places = [self._writer.enqueue(job) for _, job in batch]
+                results = await asyncio.gather(*places, return_exceptions=True)
                 done = self._note(results)
                 for _ in range(done):
                     self._outbox.popleft()

@@ -136,14 +136,21 @@ class GroupWriter:
         be found after a restart. Cancelling the wait before its turn takes it out of the queue;
         later it is written all the same.
         """
-        if self._closed:
-            raise StoreUnwritable(f"database {self._store.where}: expected an open writer, found it closed")
+        return cast("T", await self.enqueue(function, urgent=urgent))
+
+    def enqueue(self, function: Callable[[Connection], Any], *, urgent: bool = False) -> asyncio.Future[Any]:
+        """`submit` without waiting: its place is taken when this returns, so the order of several is the
+        order of these calls. (Tasks that submit take their places in whatever order they first run.)"""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            text = f"database {self._store.where}: expected an open writer, found it closed"
+            future.set_exception(StoreUnwritable(text))
+            return future
         (self._urgent if urgent else self._waiting).append((function, future))
         self._arrived.set()
         if self._pump is None:
             self._pump = asyncio.create_task(self._drain(), name="store-writer")
-        return cast("T", await future)
+        return future
 
     async def close(self) -> None:
         """Finish what waits, then refuse everything. The store itself stays open."""
