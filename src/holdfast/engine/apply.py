@@ -392,6 +392,8 @@ class Applier:
                 if outcome.order is not None:
                     order = replace(outcome.order, updated_ms=self._ours(outcome.order.updated_ms))
                     self._heard_from_entry(journaled, order, _true_ms(order, at_ms))
+                    if journaled.signed_ms < self._account.started_ms:
+                        self._books.book_entry(journaled, at_ms)
                 yield Want(Read.POSITIONS, None, at_ms, urgent=True)
 
     def _not_accepted(self, journaled: Journaled, outcome: Outcome, at_ms: int) -> Wants:

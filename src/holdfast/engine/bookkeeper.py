@@ -11,10 +11,10 @@ from typing import Any
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.reconcile import Appeared, Drift, Finding, Flipped, ForeignOrder, Resized, Vanished
 from holdfast.decisions.step import Concern
-from holdfast.domain.account import Position
+from holdfast.domain.account import Position, PositionKey
 from holdfast.domain.intents import Journaled, Priority, Purpose
 from holdfast.domain.numbers import ZERO
-from holdfast.domain.orders import Fill
+from holdfast.domain.orders import Direction, Fill, Side
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.alerts import Alerts
 from holdfast.engine.events import FillsRead, Inbox
@@ -109,6 +109,32 @@ class Bookkeeper:
         foreign = {str(f.order.symbol) for f in findings if isinstance(f, ForeignOrder)}
         self._alerts.keep("FOREIGN_ORDER", foreign)
         return before != self._state.tracked
+
+    def book_entry(self, entry: Journaled, now_ms: int) -> None:
+        """An entry of the last run filled, and the books know nothing of it. Its position may have come and
+        gone while nobody looked; then reconciliation finds it gone, and the trade gets its true exit."""
+        key = PositionKey(entry.intent.symbol, entry.intent.position_side)
+        known = key in self._state.tracked or key in self._state.believed_positions()
+        if known or entry.intent.purpose is not Purpose.ENTER or entry.open or entry.filled <= 0:
+            return
+        self._handles -= 1
+        tracked = Tracked(
+            trade_id=self._handles,
+            key=key,
+            direction=Direction.LONG if entry.intent.side is Side.BUY else Direction.SHORT,
+            quantity=entry.filled,
+            entry_price=entry.average_price,
+            opened_ms=now_ms,
+            stop_price=entry.intent.stop_price,
+            strategy=entry.intent.strategy,
+            adopted=False,
+            entry_client_id=entry.client_id,
+            entry_signed_ms=entry.signed_ms,
+        )
+        self._state.tracked[key] = tracked
+        self._memory.open_trade(tracked, entry, self._state.leverage_of(key.symbol))
+        self.entries += 1
+        self._say("entry", str(key.symbol), f"{tracked.direction} {entry.filled} of the last run: booked now")
 
     def _opened(self, finding: Appeared, now_ms: int) -> None:
         position = finding.position

@@ -36,6 +36,8 @@ class Remembered:
     """What a start finds: open intents, open books, standing."""
 
     intents: tuple[Journaled, ...]
+    unbooked: tuple[Journaled, ...]
+    """Entries that filled, and then the last run ended before the books had them."""
     tracked: tuple[Tracked, ...]
     pending_exits: tuple[Tracked, ...]
     """Closed on the exchange, true exit not read yet."""

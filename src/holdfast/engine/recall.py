@@ -88,6 +88,7 @@ class StoreMemory:
         since = {t.key: trade.protected_since_ms for t, trade in zip(tracked, trades, strict=True)}
         return Remembered(
             intents=intents,
+            unbooked=journal.unbooked_entries(connection, account),
             tracked=tracked,
             protected_since={key: at_ms for key, at_ms in since.items() if at_ms},
             pending_exits=tuple(self._tracked(connection, t) for t in books.to_correct(connection, account)),

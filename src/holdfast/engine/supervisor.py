@@ -122,6 +122,9 @@ class Supervisor:
         for journaled in remembered.intents:
             state.intents[journaled.client_id] = journaled
             state.our_ids[journaled.client_id] = journaled.intent.purpose
+        for journaled in remembered.unbooked:
+            account.entries_today += 1
+            self.books.book_entry(journaled, account.started_ms)
         self._pending = remembered.pending_exits
         if account.settings.global_kill_switch:
             account.operator, account.operator_why = OperatorState.KILLED, "GLOBAL_KILL_SWITCH is set"

@@ -27,7 +27,7 @@ from holdfast.store.lease import lease_epoch as lease_epoch_of
 from holdfast.store.news import CANCELS, News, of_order, of_outcome, of_stop
 from holdfast.store.operator import operator_of
 from holdfast.store.rows import insert_if_absent, made_from, values_of
-from holdfast.store.schema import intents
+from holdfast.store.schema import intents, trades
 
 OPEN_STATES = (OrderState.SENDING, OrderState.UNKNOWN, OrderState.WORKING)
 """May still have an effect that we have not seen the end of; the same as `Journaled.open`."""
@@ -275,6 +275,18 @@ def open_intents(connection: Connection, account_id: str) -> tuple[Journaled, ..
     return _select(connection, _on(account_id), intents.c.state.in_(OPEN_STATES))
 
 
+def unbooked_entries(connection: Connection, account_id: str) -> tuple[Journaled, ...]:
+    """Filled entries that the books tell nothing of, oldest first: the run that sent them had ended."""
+    booked = select(trades.c.id).where(
+        trades.c.account_id == account_id,
+        trades.c.symbol == intents.c.symbol,
+        or_(trades.c.opened_ms >= intents.c.signed_ms, trades.c.entry_client_id == intents.c.client_id),
+    )
+    over = intents.c.state.not_in(OPEN_STATES)
+    found = _select(connection, _on(account_id), intents.c.purpose.in_(RISK_RAISING), over, ~booked.exists())
+    return tuple(each for each in found if each.filled > 0)
+
+
 def intents_of(
     connection: Connection, account_id: str, symbol: Symbol, *, since_ms: int = 0
 ) -> tuple[Journaled, ...]:
@@ -327,5 +339,6 @@ __all__ = [
     "record_stop",
     "refusals",
     "resolve",
+    "unbooked_entries",
     "write_ahead",
 ]
