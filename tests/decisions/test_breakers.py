@@ -61,6 +61,7 @@ def facts(**changes: Any) -> BreakerFacts:
         clock_uncertainty_ms=20,
         rate_limited_until_ms=0,
         socket_down_since_ms=None,
+        naked_since_ms=None,
         store_writable=True,
         operations=(),
         equity=track(),
@@ -102,6 +103,7 @@ def test_nothing_wrong_blocks_nothing() -> None:
         (Refusal.RATE_LIMITED, {"rate_limited_until_ms": NOW_MS + 1}),
         (Refusal.SOCKET_DOWN, {"socket_down_since_ms": NOW_MS - 300_001}),
         (Refusal.STORE_UNWRITABLE, {"store_writable": False}),
+        (Refusal.UNPROTECTED, {"naked_since_ms": NOW_MS - 2_000}),
         (Refusal.ERROR_RATE, {"operations": operations(1, 49)}),
     ],
 )
@@ -112,6 +114,11 @@ def test_each_cause_blocks_all_symbols_at_once(refusal: Refusal, changes: dict[s
     assert verdict.mode is None
     assert len(verdict.reasons) == 1
     assert verdict.reasons[0].startswith(refusal)
+
+
+def test_a_stop_on_its_way_blocks_nothing() -> None:
+    """Every entry is naked for a moment: only what lasts is a reason."""
+    assert assess(facts(naked_since_ms=NOW_MS - 1_999), LIMITS, CALM) == CALM
 
 
 @pytest.mark.parametrize(

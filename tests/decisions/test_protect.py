@@ -250,6 +250,14 @@ def test_unknown_stop_is_never_sent_twice(state: OrderState) -> None:
     assert isinstance(protect(KEY, held), Waiting)
 
 
+@pytest.mark.parametrize(("naked_ms", "waits"), [(0, True), (999, True), (1_000, False)])
+def test_at_a_start_the_stops_are_read_before_one_is_placed(naked_ms: int, waits: bool) -> None:
+    """Or each restart would place a second stop beside the one that stands; but not for long."""
+    world = facts(position(), stops_read_ms={}, naked_since={KEY: NOW_MS - naked_ms})
+    assert isinstance(protect(KEY, world), Waiting if waits else Place)
+    assert isinstance(protect(KEY, replace(world, stops_read_ms={BTC: NOW_MS})), Place)
+
+
 def test_stop_that_stood_before_a_restart_does_not_hold_protection_back() -> None:
     """The journal keeps it as working; cancelled by hand meanwhile it must be made anew at once (G13)."""
     held = facts(position(), intents=(sent(state=OrderState.WORKING),))
@@ -330,6 +338,15 @@ def test_unavailable_stop_endpoint_is_asked_again_with_growing_pauses(outcome: O
     held = facts(position(), attempts={KEY: tries})
     assert protect(KEY, held) == Waiting("pausing before the stop is tried again", NOW_MS + 600)
     assert isinstance(protect(KEY, replace(held, now_ms=NOW_MS + 600)), Place)
+
+
+def test_a_pause_ends_at_the_deadline_at_the_latest() -> None:
+    """Nothing else may bring a step then: the position would be left late (found by G07)."""
+    tries = tuple(tried(outcome=Unavailable(cause="503"), age_ms=age) for age in (900, 400))
+    left_ms = 300
+    since = NOW_MS - PROTECTION.protect_deadline_ms + left_ms
+    verdict = protect(KEY, facts(position(), attempts={KEY: tries}, naked_since={KEY: since}))
+    assert verdict == Waiting("pausing before the stop is tried again", NOW_MS + left_ms)
 
 
 def test_stop_that_vanishes_is_replaced_at_once_but_not_for_ever_at_once() -> None:

@@ -111,6 +111,18 @@ def test_only_due_and_free_questions_start_and_each_once() -> None:
     assert wake == NOW_MS + 700
 
 
+async def test_a_later_question_wakes_in_time_also_while_it_may_not_be_asked() -> None:
+    """A step may have to decide at that time, whether or not the read works (found by G07)."""
+    clock = FakeClock()
+    made, _ = reader(clock, positions=limited)
+    soon = Want(Read.POSITIONS, None, NOW_MS + 700)
+    made.begin(POSITIONS)
+    assert made.due([soon], NOW_MS) == ([], NOW_MS + 700)
+    await made.ask(POSITIONS)
+    assert made.due([soon], NOW_MS) == ([], NOW_MS + 700)
+    assert made.due([soon], NOW_MS + 700) == ([], NOW_MS + 60_000)
+
+
 def test_stops_of_each_symbol_are_questions_of_their_own() -> None:
     made, _ = reader()
     wants = [Want(Read.STOPS, symbol, 0) for symbol in (BTC, ETH, None)]

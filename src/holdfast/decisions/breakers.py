@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from holdfast.decisions.gate import Mode, Refusal
+from holdfast.decisions.protect import MISSING_AFTER_MS
 from holdfast.domain.account import Mark
 from holdfast.domain.intents import Journaled
 from holdfast.domain.numbers import ZERO
@@ -89,6 +90,8 @@ class BreakerFacts:
     """0 = not limited."""
     socket_down_since_ms: int | None
     """None = up."""
+    naked_since_ms: int | None
+    """Since when a position of ours has had no covering stop (the oldest such time); None = all have."""
     store_writable: bool
     operations: tuple[Operation, ...]
     equity: EquityTrack | None
@@ -273,6 +276,8 @@ def _house_causes(look: _Look) -> Iterator[Cause]:
     facts, limits = look.facts, look.limits
     if not facts.store_writable:
         yield Block(Refusal.STORE_UNWRITABLE), "the last write failed"
+    if facts.naked_since_ms is not None and facts.now_ms - facts.naked_since_ms >= MISSING_AFTER_MS:
+        yield Block(Refusal.UNPROTECTED), f"no stop for {facts.now_ms - facts.naked_since_ms} ms"
     errors = Block(Refusal.ERROR_RATE)
     rate = error_rate(
         facts.operations,

@@ -77,6 +77,7 @@ class Refusal(StrEnum):
     STORE_UNWRITABLE = "store_unwritable"
     DRAWDOWN = "drawdown"
     ERROR_RATE = "error_rate"
+    UNPROTECTED = "unprotected"
     NOT_TRADABLE = "not_tradable"
     PRICE_OUTSIDE_COLLAR = "price_outside_collar"
     QUOTE_STALE = "quote_stale"

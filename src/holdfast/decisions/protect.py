@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from holdfast.decisions.evidence import gone
@@ -16,6 +16,10 @@ from holdfast.domain.numbers import ONE, ZERO
 from holdfast.domain.orders import Direction, Stop, StopKind, StopStatus
 
 HUNDRED = Decimal(100)
+MISSING_AFTER_MS = 2_000
+"""A stop on its way is no alarm; one that is not there by now is, and nothing new is opened (G07)."""
+READ_PATIENCE_MS = 1_000
+"""So long a position waits at a start for the first read of its stops."""
 RULES_PATIENCE_MS = 2_000
 """So long a stop that broke a trading rule waits for the rules to be read again."""
 ACTING = (StopStatus.TRIGGERING, StopStatus.TRIGGERED)
@@ -60,6 +64,19 @@ class CloseNow:
 
 
 Verdict = Covered | Waiting | Place | CloseNow
+
+
+def words(verdict: Verdict) -> str:
+    """For people: what is being done about a position that has no covering stop."""
+    match verdict:
+        case Waiting(why=why):
+            return why
+        case CloseNow(reason=reason):
+            return f"{reason}; closing"
+        case Place():
+            return "one is being placed"
+        case Covered():
+            return "it has one"
 
 
 def covers(stop: Stop, position: Position, protection: Protection, now_ms: int) -> bool:
@@ -238,10 +255,17 @@ def _rescue(key: PositionKey, position: Position, wanted: Decimal, facts: Facts,
         return CloseNow("the price is already through the stop")
     if facts.placing(key):
         return Waiting("a stop is being placed", deadline)
+    if key.symbol not in facts.stops_read_ms and facts.now_ms < since + READ_PATIENCE_MS:
+        # A bot that just started: most likely the stop stands, and a second one would be placed.
+        return Waiting("the stops have not been read yet", min(since + READ_PATIENCE_MS, deadline))
     tries = (a for a in facts.attempts.get(key, ()) if a.purpose is Purpose.PLACE_STOP)
     # What was refused while another stop covered says nothing about now; what was accepted and is gone does.
     placed = tuple(a for a in tries if a.at_ms >= since or isinstance(a.outcome, Accepted))
-    return _next_rung(position, wanted, placed, deadline, facts, leaving=leaving)
+    verdict = _next_rung(position, wanted, placed, deadline, facts, leaving=leaving)
+    if isinstance(verdict, Waiting):
+        # A pause may be longer than what is left: the deadline brings the next step then.
+        return replace(verdict, until_ms=min(verdict.until_ms, deadline))
+    return verdict
 
 
 # What a refusal of a stop means for the next rung of the ladder.

@@ -31,6 +31,7 @@ WORDS: Mapping[Refusal, str] = {
     Refusal.STORE_UNWRITABLE: "the journal cannot be written; check the disk",
     Refusal.DRAWDOWN: "equity fell too far; reset the peak or change the threshold",
     Refusal.ERROR_RATE: "too many order operations failed lately; look at the log",
+    Refusal.UNPROTECTED: "a position of ours has no stop; this lifts when it has one or is closed",
     Refusal.NOT_TRADABLE: "the exchange does not let this symbol be traded now",
     Refusal.PRICE_OUTSIDE_COLLAR: "the price decided on, or the best one to be had, is too far from the mark",
     Refusal.QUOTE_STALE: "best bid and ask are not known or too old; this lifts with the next answer",

@@ -424,6 +424,11 @@ class Applier:
 
     # --- protection ----------------------------------------------------------------------------
 
+    def was_protected(self, key: PositionKey) -> bool:
+        """Whether a covering stop of this very position was believed to stand at some time."""
+        tracked = self._account.state.tracked.get(key)
+        return tracked is not None and self._protected.get(key, (0, ""))[0] == tracked.trade_id
+
     def protected(self, key: PositionKey, stop: Stop) -> None:
         """A covering stop is believed to stand: remembered once per stop."""
         account = self._account

@@ -311,6 +311,9 @@ class Entries:
             rate_limited_until_ms=account.rate_limited_until_ms,
             socket_down_since_ms=account.socket_down_since_ms,
             asking_since_ms=account.started_ms,
+            naked_since_ms=min(
+                (since for key, since in state.naked.since.items() if key in state.tracked), default=None
+            ),
             store_writable=not account.memory.trouble(),
             operations=tuple(account.operations),
             equity=account.equity,

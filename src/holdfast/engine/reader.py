@@ -39,13 +39,14 @@ class Reader:
         later: list[int] = []
         for want in wants:
             key = (want.read, want.symbol)
-            if key in self._running or key in start:
-                continue
-            at_ms = max(want.at_ms, self._not_before.get(key, 0))
-            if at_ms <= now_ms:
-                start[key] = want
-            else:
-                later.append(at_ms)
+            if want.at_ms > now_ms:
+                # Also while it may not be asked: a step may have to decide then (a deadline).
+                later.append(want.at_ms)
+            elif key not in self._running and key not in start:
+                if self._not_before.get(key, 0) <= now_ms:
+                    start[key] = want
+                else:
+                    later.append(self._not_before[key])
         return list(start.values()), min(later, default=None)
 
     def free(self, want: Want) -> bool:

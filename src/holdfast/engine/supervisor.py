@@ -36,8 +36,6 @@ from holdfast.store.flags import stoploss_missing
 
 SYNC_PATIENCE_MS = 30_000
 RECONCILE_ROUNDS = 3
-STOP_MISSING_AFTER_MS = 2_000
-"""A stop on its way is no alarm; one that is not there by now is."""
 RESTATED = ("FOREIGN_POSITION", "STOP_STUCK")
 """Alerts that every step raises anew while their cause lasts."""
 WAKE_FLOOR_MS = 20
@@ -199,19 +197,16 @@ class Supervisor:
             )
             self._sync_all()
         self.desk.obey_kill_file()
-        wants = [want for event in events for want in self._applied(event)]
+        wants: list[Want] = []
+        for event in events:
+            # One that breaks takes no other with it, and the step comes all the same.
+            with self.boundary("event"):
+                wants += self._apply(event)
         plan, now = self._step()
         for _ in range(HOPS_TO_DISK):
             await asyncio.sleep(0)
         self._follow_up(plan, wants, now)
         self.publish()
-
-    def _applied(self, event: Event) -> tuple[Want, ...]:
-        """One that breaks takes no other with it, and the step comes all the same."""
-        wants: tuple[Want, ...] = ()
-        with self.boundary("event"):
-            wants = self._apply(event)
-        return wants
 
     def _apply(self, event: Event) -> tuple[Want, ...]:
         """Change what is known; returns what to ask the exchange because of it."""
@@ -313,13 +308,13 @@ class Supervisor:
                 account.relieved("STOP_LOST", symbol)
                 account.relieved("STOP_MISSING", symbol)
                 continue
+            said = protecting.words(verdict)
             if self.applier.was_protected(key):
-                text = f"{symbol}: the stop that covered it is gone, or covers it no more: {verdict}"
+                text = f"{symbol}: the stop that covered it is gone, or covers it no more: {said}"
                 account.concern(Concern("STOP_LOST", "warning", symbol, text))
-            if now - state.naked.since.get(key, now) >= STOP_MISSING_AFTER_MS:
-                account.concern(
-                    Concern("STOP_MISSING", "critical", symbol, f"{symbol} has no covering stop: {verdict}")
-                )
+            if now - state.naked.since.get(key, now) >= protecting.MISSING_AFTER_MS:
+                text = f"{symbol} has no covering stop: {said}"
+                account.concern(Concern("STOP_MISSING", "critical", symbol, text))
         held = [str(key.symbol) for key in plan.verdicts]
         for id_ in ("STOP_LOST", "STOP_MISSING", "PROTECTION_FAILED", "CLOSE_REFUSED"):
             account.alerts.keep(id_, held)
