@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -45,6 +46,26 @@ async def test_event_that_breaks_takes_no_other_with_it(tmp_path: Path) -> None:
             await running.bot.supervisor.caught_up()
         await running.until(lambda: account.counters["steps"] > steps, "a step")
         assert (account.mode, account.counters["unexpected_errors"]) == (Mode.REDUCE_ONLY, 1)
+
+
+async def test_person_who_lets_it_run_again_raises_the_mode(tmp_path: Path) -> None:
+    """After a fall of equity: it is taken as the new start, or the next step would step down again."""
+    async with world(tmp_path) as w, w.bot() as running:
+        account, desk = running.bot.account, running.bot.supervisor.desk
+        await running.until(lambda: account.synced and account.equity is not None, "equity")
+        assert account.equity is not None
+        account.equity = replace(account.equity, peak=account.equity.equity * 3)
+        await running.until(lambda: account.mode is Mode.REDUCE_ONLY, "a step down", 3)
+        await running.until(lambda: mode_in(running) is Mode.REDUCE_ONLY, "the latch", 3)
+        assert await desk.command("run", "ann", "looked at it") == "running"
+        assert (account.mode, mode_in(running)) == (Mode.NORMAL, Mode.NORMAL)
+        w.strategy.wishes = {BTC: Direction.LONG}
+        await running.until(lambda: w.truth().entries == 1, "an entry")
+        assert account.mode is Mode.NORMAL
+
+
+def mode_in(running: RunningBot) -> Mode:
+    return running.store.read(operator_of).mode
 
 
 async def test_kill_file_is_in_force_before_the_entry_of_the_same_step(tmp_path: Path) -> None:

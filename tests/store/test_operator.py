@@ -70,6 +70,19 @@ def test_a_mode_goes_up_only_by_a_person(store: Store):
     assert order(Mode.NORMAL, person=True) is Mode.NORMAL
 
 
+def test_who_lets_it_run_again_has_looked(store: Store):
+    """Nothing else raises the mode of a bot that stepped down; stop and kill leave it."""
+    store.write(lambda c: set_mode(c, Mode.REDUCE_ONLY, "bot", "loss", NOW, by_person=False))
+    for state in (STOPPED, KILLED):
+        _order(store, state)
+        assert store.read(operator_of).mode is Mode.REDUCE_ONLY
+    _order(store, RUNNING)
+    held = store.read(operator_of)
+    assert (held.state, held.mode, held.mode_who) == (RUNNING, Mode.NORMAL, "ann")
+    (raised, _) = store.read(lambda c: audit.recent(c, event_type="MODE_CHANGED"))
+    assert audit.details_of(raised)["by_person"] is True
+
+
 def test_an_accounts_own_mode_never_loosens_the_wholes(store: Store):
     store.write(lambda c: set_mode(c, Mode.HALTED, "x", "loss", NOW, by_person=False))
     store.write(lambda c: set_mode(c, Mode.REDUCE_ONLY, "x", "own", NOW, by_person=False, account_id=ACCOUNT))

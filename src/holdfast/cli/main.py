@@ -264,7 +264,7 @@ def stop(home: HomeOption = DEFAULT_HOME, reason: ReasonOption = "", json: JsonO
 
 @app.command(epilog=EPILOG)
 def resume(home: HomeOption = DEFAULT_HOME, reason: ReasonOption = "", json: JsonOption = False) -> None:
-    """Trade again after stop or kill: clears the latch, syncs with the exchange, then trades."""
+    """Trade again after stop, kill or a step down: clears the latch, syncs with the exchange, then trades."""
     from holdfast.cli import operate
 
     _finish(lambda: operate.order(home, operate.RESUME, reason, as_json=json))

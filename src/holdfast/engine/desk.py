@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from holdfast.decisions.gate import OperatorState
+from holdfast.decisions.breakers import reset_peak
+from holdfast.decisions.gate import Mode, OperatorState, Refusal
 from holdfast.decisions.step import Concern
 from holdfast.engine.account import Account
 from holdfast.engine.events import Applied, Inbox, Ordered
@@ -61,9 +62,23 @@ class OperatorDesk:
         self._last = order
         self.written.clear()
         if state is OperatorState.RUNNING:
-            self._sync()
+            self._resume()
         account.say("operator", "", f"{order.command} by {order.who}: {order.why}")
         self._spawn("operator", self._make_durable(state, order))
+
+    def _resume(self) -> None:
+        """A person has looked: the mode goes up, what was lost is the new start (R1.7), all is read again.
+
+        Whatever stands against trading still will step the mode down again.
+        """
+        account = self._account
+        account.mode, account.mode_why = Mode.NORMAL, ""
+        if account.equity is not None and Refusal.DRAWDOWN in account.breakers.blocks:
+            details = {"old": account.equity.peak, "new": account.equity.equity}
+            account.memory.audit("EQUITY_PEAK_ACCEPTED", "", details)
+            account.equity = reset_peak(account.equity)
+        account.relieved("MODE_STEPPED_DOWN")
+        self._sync()
 
     async def _make_durable(self, state: OperatorState, order: Ordered) -> None:
         """Answer once it is durable, or soon that it is not yet: an order in force must not wait for a

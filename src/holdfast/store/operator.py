@@ -97,8 +97,9 @@ def set_operator(
 ) -> Operator:
     """Order *state*; returns what is ordered now, for this account or the whole.
 
-    A kill is latched: only RUNNING, ordered by a person, clears it. STOPPED after KILLED changes
-    nothing. Every order is audited, also the one that changed nothing.
+    A kill is latched: only RUNNING, ordered by a person, clears it; who orders that has looked, so the
+    mode goes up with it (rule 8). STOPPED after KILLED changes nothing. Every order is audited, also
+    the one that changed nothing.
     """
     old = _own(connection, account_id)
     latched = old.state is OperatorState.KILLED and state is OperatorState.STOPPED
@@ -116,7 +117,19 @@ def set_operator(
         account_id=account_id,
         user_id=new.user_id,
     )
-    return new
+    if state is not OperatorState.RUNNING:
+        return new
+    return set_mode(
+        connection,
+        Mode.NORMAL,
+        who,
+        why,
+        at_ms,
+        by_person=True,
+        account_id=account_id,
+        user_id=new.user_id,
+        correlation_id=correlation_id,
+    )
 
 
 def set_mode(
