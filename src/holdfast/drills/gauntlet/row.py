@@ -14,7 +14,18 @@ from importlib import import_module
 from holdfast.drills.spec import WorldSpec
 from holdfast.drills.world import World, run_world
 
-_MODULES = ("entries", "stops", "books", "endings", "kills", "streams", "settings", "disaster")
+_MODULES = (
+    "entries",
+    "stops",
+    "covers",
+    "closes",
+    "books",
+    "endings",
+    "kills",
+    "streams",
+    "settings",
+    "disaster",
+)
 """Where rows are told; they register themselves when imported."""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
 from holdfast.drills.world import World
 from holdfast.engine.liquidation import LiquidationState
+from holdfast.simulator.core.engine import Core
 from holdfast.simulator.core.model import SimAlgo
 from holdfast.store.books import Trade, trades
 
@@ -42,6 +45,13 @@ async def enter(world: World, symbol: Symbol, direction: Direction) -> None:
 def naked_ms(world: World) -> int:
     """The longest that any position ever was without a covering stop."""
     return int(world.truth().naked_seconds_max * 1000)
+
+
+def by_hand(world: World, deed: Callable[[Core], object]) -> None:
+    """What its owner or its operators do at the exchange, at this moment; the streams tell of it."""
+    world.server.step()
+    deed(world.server.core)
+    world.server.step()
 
 
 def live_stops(world: World, symbol: Symbol) -> list[SimAlgo]:

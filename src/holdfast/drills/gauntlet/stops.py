@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
+from typing import Any
 
 from holdfast.decisions.protect import MISSING_AFTER_MS
 from holdfast.domain.orders import Direction
@@ -22,26 +22,27 @@ from holdfast.drills.gauntlet.steps import (
     naked_ms,
     started,
 )
-from holdfast.drills.gauntlet.watching import Watch, one_way_ms, round_trip_ms, sending_ms, stays
+from holdfast.drills.gauntlet.watching import Watch, one_way_ms, round_trip_ms, sending_ms
 from holdfast.drills.network import LinkKind
 from holdfast.drills.world import World
 from holdfast.simulator.core.model import PriceEvent
 from holdfast.simulator.faults import Fault, FaultKind
 from holdfast.store.words import TradeStatus
 
-STOPS = {"method": "POST", "path": "/algoOrder$"}
-CLOSES = {"method": "POST", "path": "/order$"}
-REDUCING = {"reduceOnly": "true"}
 WOULD_TRIGGER = {"code": -2021, "msg": "Order would immediately trigger."}
 WRONG_ENDPOINT = {
     "code": -4120,
     "msg": "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
 }
-NO_MARGIN = {"code": -2019, "msg": "Margin is insufficient."}
 WAKE_MS = 20
 """The step that a deadline asks for may come so much later."""
 MARKS_MS = 1_000
 """Prices come every second."""
+
+
+def on_stops(kind: FaultKind, **fields: Any) -> Fault:
+    """A fault on placing stops."""
+    return Fault(kind=kind, method="POST", path="/algoOrder$", **fields)
 
 
 async def exposed(world: World, *faults: Fault) -> Watch:
@@ -87,8 +88,8 @@ def refused_ms(world: World) -> float:
     return one_way_ms(world) + sending_ms(world) + one_way_ms(world) + sending_ms(world)
 
 
-async def refused_for_good(world: World, refusal: dict[str, object]) -> None:
-    watch = await exposed(world, Fault(kind=FaultKind.REJECT, **STOPS, **refusal))  # type: ignore[arg-type]
+async def refused_for_good(world: World, refusal: dict[str, Any]) -> None:
+    watch = await exposed(world, on_stops(FaultKind.REJECT, **refusal))
     told = filled_ms(watch)
     await assert_left(world, refused_ms(world))
     assert_one_close(watch)
@@ -123,7 +124,7 @@ async def refused_move(world: World) -> None:
     (first,) = live_stops(world, BTC)
     at_ms = world.now_ms
     naked_before = naked_ms(world)
-    world.server.faults.add(Fault(kind=FaultKind.REJECT, times=1, **STOPS, **WOULD_TRIGGER))  # type: ignore[arg-type]
+    world.server.faults.add(on_stops(FaultKind.REJECT, times=1, **WOULD_TRIGGER))
     nearer = (first.trigger_price * Decimal("1.002")).quantize(Decimal("0.1"))
     world.scripted.stops[BTC] = nearer
     await world.until(lambda: len(watch.stops(at_ms)) == 1, "the move to be tried")
@@ -156,7 +157,7 @@ async def stands_once(world: World, *faults: Fault) -> Watch:
     return watch
 
 
-STOP_REPLY_LOST = Fault(kind=FaultKind.LOST_REPLY, method="POST", path="/algoOrder$", times=1)
+STOP_REPLY_LOST = on_stops(FaultKind.LOST_REPLY, times=1)
 LOOKUP_LOST = Fault(kind=FaultKind.LOST_REPLY, method="GET", path="/algoOrder$", times=1)
 DEAF = Fault(kind=FaultKind.EVENTS_DROPPED, stream="user")
 
@@ -245,7 +246,7 @@ async def left_at_the_deadline(world: World, fault: Fault) -> None:
     settings=ODD_DEADLINE,
 )
 async def stops_unavailable(world: World) -> None:
-    await left_at_the_deadline(world, Fault(kind=FaultKind.ENDPOINT_DOWN, **STOPS))  # type: ignore[arg-type]
+    await left_at_the_deadline(world, on_stops(FaultKind.ENDPOINT_DOWN))
 
 
 @row(
@@ -256,7 +257,7 @@ async def stops_unavailable(world: World) -> None:
 )
 async def stops_unknown(world: World) -> None:
     msg = "Unknown error, please check your request or try again later."
-    await left_at_the_deadline(world, Fault(kind=FaultKind.ERROR_BEFORE, msg=msg, **STOPS))  # type: ignore[arg-type]
+    await left_at_the_deadline(world, on_stops(FaultKind.ERROR_BEFORE, msg=msg))
 
 
 @row(
@@ -266,7 +267,7 @@ async def stops_unknown(world: World) -> None:
     settings=ODD_DEADLINE,
 )
 async def stops_limited(world: World) -> None:
-    fault = Fault(kind=FaultKind.RATE_LIMITED, retry_after_s=60, **STOPS)  # type: ignore[arg-type]
+    fault = on_stops(FaultKind.RATE_LIMITED, retry_after_s=60)
     await left_at_the_deadline(world, fault)
 
 
@@ -277,7 +278,7 @@ async def stops_limited(world: World) -> None:
     settings=ODD_DEADLINE,
 )
 async def stops_time_out(world: World) -> None:
-    await left_at_the_deadline(world, Fault(kind=FaultKind.LOST_REQUEST, **STOPS))  # type: ignore[arg-type]
+    await left_at_the_deadline(world, on_stops(FaultKind.LOST_REQUEST))
 
 
 @row(
@@ -287,7 +288,7 @@ async def stops_time_out(world: World) -> None:
     settings=ODD_DEADLINE,
 )
 async def stops_proxied(world: World) -> None:
-    await left_at_the_deadline(world, Fault(kind=FaultKind.HTML, **STOPS))  # type: ignore[arg-type]
+    await left_at_the_deadline(world, on_stops(FaultKind.HTML))
 
 
 @row(
@@ -297,7 +298,7 @@ async def stops_proxied(world: World) -> None:
     settings=ODD_DEADLINE,
 )
 async def stops_reset(world: World) -> None:
-    fault = Fault(kind=FaultKind.ENDPOINT_DOWN, status=0, **STOPS)  # type: ignore[arg-type]
+    fault = on_stops(FaultKind.ENDPOINT_DOWN, status=0)
     await left_at_the_deadline(world, fault)
 
 
@@ -308,7 +309,7 @@ async def stops_reset(world: World) -> None:
     settings=ODD_DEADLINE,
 )
 async def stops_hang_in_the_dark(world: World) -> None:
-    exists = Fault(kind=FaultKind.REJECT, code=-4130, msg="An open stop is existing.", **STOPS)  # type: ignore[arg-type]
+    exists = on_stops(FaultKind.REJECT, code=-4130, msg="An open stop is existing.")
     unread = Fault(kind=FaultKind.LOST_REQUEST, method="GET", path="penAlgoOrders$")
     watch = await exposed(world, exists, unread)
     world.network.conditions[LinkKind.MARKET].refuse = True
@@ -331,7 +332,7 @@ async def stops_hang_in_the_dark(world: World) -> None:
 async def nothing_new_without_stops(world: World) -> None:
     watch = Watch(world)
     await started(world)
-    world.server.faults.add(Fault(kind=FaultKind.ENDPOINT_DOWN, **STOPS))  # type: ignore[arg-type]
+    world.server.faults.add(on_stops(FaultKind.ENDPOINT_DOWN))
     world.scripted.wishes.update({BTC: Direction.LONG, ETH: Direction.SHORT})
     await world.run_for(180_000)
     spans = [(past.opened_ms, past.closed_ms) for past in world.truth().past_positions]
@@ -372,174 +373,15 @@ async def through_the_stop(world: World, fault: Fault) -> None:
     "closed one message and one order after the mark is through, whatever the stop endpoint does",
 )
 async def crash_unavailable(world: World) -> None:
-    await through_the_stop(world, Fault(kind=FaultKind.ENDPOINT_DOWN, **STOPS))  # type: ignore[arg-type]
+    await through_the_stop(world, on_stops(FaultKind.ENDPOINT_DOWN))
 
 
 @row("G08-429", "the same with 429", "the same")
 async def crash_limited(world: World) -> None:
-    fault = Fault(kind=FaultKind.RATE_LIMITED, retry_after_s=60, **STOPS)  # type: ignore[arg-type]
+    fault = on_stops(FaultKind.RATE_LIMITED, retry_after_s=60)
     await through_the_stop(world, fault)
 
 
 @row("G08-timeout", "the same while a stop is on its way and never answered", "the same")
 async def crash_unanswered(world: World) -> None:
-    await through_the_stop(world, Fault(kind=FaultKind.LOST_REQUEST, **STOPS))  # type: ignore[arg-type]
-
-
-# --- G09: neither stop nor close -----------------------------------------------------------------
-
-
-def no_stops() -> Fault:
-    return Fault(kind=FaultKind.REJECT, **STOPS, **NO_MARGIN)  # type: ignore[arg-type]
-
-
-def no_closes(**params: str) -> Fault:
-    return Fault(kind=FaultKind.REJECT, params={**REDUCING, **params}, **CLOSES, **NO_MARGIN)  # type: ignore[arg-type]
-
-
-@row(
-    "G09",
-    "the stop and every closing order are refused (-2019) for two minutes",
-    "growing pauses, smaller slices, another order type, and the stop between them; a critical alert that"
-    " stands until the position is closed, which is as soon as the exchange lets it",
-)
-async def nothing_works(world: World) -> None:
-    watch = await exposed(world, no_stops(), no_closes())
-    at_ms, retry = filled_ms(watch), world.settings.protection
-    await world.run_for(120_000)
-    closes = watch.closes()
-    watch.assert_told("CLOSE_REFUSED", at_ms, refused_ms(world) + round_trip_ms(world), "critical")
-    assert not watch.over("CLOSE_REFUSED"), "the alert went while the position was open and unprotected"
-    assert {each.params["type"] for each in closes} == {"MARKET", "LIMIT"}, closes
-    assert len({each.params["quantity"] for each in closes}) > 1, "never in slices"
-    gaps = [then.at_ms - now.at_ms for now, then in pairwise(closes)]
-    patience_ms = retry.retry_max_ms + round_trip_ms(world) + sending_ms(world) + WAKE_MS
-    assert min(gaps) >= retry.retry_ms - one_way_ms(world), gaps
-    assert max(gaps) <= patience_ms, gaps
-    assert len(closes) <= 24, f"{len(closes)} closing orders in two minutes"
-    assert len(watch.stops()) > 2, "the stop was given up"
-    world.server.faults.clear()
-    await world.until(lambda: not held(world, BTC), "the position to be left", patience_ms + 10_000)
-    await world.until(lambda: bool(watch.over("CLOSE_REFUSED")), "the alert's end", 5_000)
-    assert world.truth().entries == 1
-    await assert_flat_end(world)
-
-
-@row(
-    "G09-stop",
-    "the stop and every closing order are refused (-2019); then the stop alone is taken again",
-    "the stop stands at once though the position is being closed; both go on until it is flat",
-)
-async def only_the_stop_works(world: World) -> None:
-    watch = Watch(world)
-    await started(world)
-    stops = world.server.faults.add(no_stops())
-    closes = world.server.faults.add(no_closes())
-    world.scripted.wishes[BTC] = Direction.LONG
-    await world.until(lambda: world.truth().entries > 0, "an entry")
-    del world.scripted.wishes[BTC]
-    await world.run_for(30_000)
-    world.server.faults.remove(stops)
-    patience_ms = world.settings.protection.retry_max_ms + round_trip_ms(world) + sending_ms(world)
-    await world.until(lambda: covered(world, BTC), "a stop", patience_ms + WAKE_MS)
-    await stays(world, lambda: covered(world, BTC), "the stop", 20_000)
-    assert watch.closes(world.now_ms - 20_000), "closing was given up"
-    world.server.faults.remove(closes)
-    await world.until(lambda: not held(world, BTC), "the position to be left", patience_ms + 10_000)
-    await assert_flat_end(world)
-
-
-@row(
-    "G09-slices",
-    "stop and full close are refused (-2019), smaller orders are taken",
-    "closed in slices within 10 s",
-)
-async def only_slices_work(world: World) -> None:
-    watch = await exposed(world, no_stops())
-    quantity = watch.entries()[0].params["quantity"]
-    world.server.faults.add(no_closes(quantity=quantity))
-    await world.until(lambda: not held(world, BTC), "the position to be left", 10_000)
-    assert world.truth().entries == 1
-    world.server.faults.clear()
-    await assert_flat_end(world)
-
-
-@row(
-    "G09-limit",
-    "stop and market orders are refused (-2019), limit orders are taken",
-    "closed by an immediate limit order near the mark within 10 s",
-)
-async def only_limits_work(world: World) -> None:
-    watch = await exposed(world, no_stops(), no_closes(type="MARKET"))
-    await world.until(lambda: not held(world, BTC), "the position to be left", 10_000)
-    assert watch.closes()[-1].params["type"] == "LIMIT"
-    assert watch.closes()[-1].params["timeInForce"] == "IOC"
-    world.server.faults.clear()
-    await assert_flat_end(world)
-
-
-# --- G13: cancelled by hand ----------------------------------------------------------------------
-
-
-async def cancelled_by_hand(world: World, within_ms: float) -> None:
-    watch = Watch(world)
-    await enter(world, BTC, Direction.SHORT)
-    (first,) = live_stops(world, BTC)
-    await world.run_for(20_000)
-    at_ms = world.now_ms
-    world.server.step()
-    world.server.core.cancel_stops_by_hand(world.account_id, BTC)
-    world.server.step()
-    await world.until(lambda: covered(world, BTC), "a new stop", within_ms + 1_000)
-    assert naked_ms(world) <= within_ms, f"naked for {naked_ms(world)} ms, bound {within_ms:.0f}"
-    (again,) = live_stops(world, BTC)
-    assert (again.trigger_price, again.side) == (first.trigger_price, first.side)
-    await assert_protected_once(world, BTC)
-    watch.assert_told("STOP_LOST", at_ms, within_ms, "warning")
-    assert watch.over("STOP_LOST", at_ms), "no word that the position is protected again"
-    assert not watch.closes(at_ms)
-    await assert_flat_end(world)
-
-
-@row(
-    "G13",
-    "somebody cancels the stop at the exchange",
-    "the same stop stands again one message and one order later; an alert, and word of the recovery",
-)
-async def stop_cancelled(world: World) -> None:
-    await cancelled_by_hand(world, one_way_ms(world) + sending_ms(world))
-
-
-@row(
-    "G13-deaf",
-    "somebody cancels the stop at the exchange, and the user stream is silent",
-    "the same within one cycle of reading",
-)
-async def stop_cancelled_unheard(world: World) -> None:
-    world.server.faults.add(DEAF)
-    fresh = world.settings.freshness
-    await cancelled_by_hand(
-        world,
-        fresh.orders_ms + world.spec.read_lag_ms[1] + round_trip_ms(world) + sending_ms(world),
-    )
-
-
-@row(
-    "G13-storm",
-    "somebody (another bot) cancels every stop at once, again and again for a minute",
-    "made again each time, with growing pauses; never hammered, never given up",
-)
-async def stops_cancelled_again_and_again(world: World) -> None:
-    watch = Watch(world)
-    await enter(world, BTC, Direction.LONG)
-    at_ms = world.now_ms
-    while world.now_ms - at_ms < 60_000 and held(world, BTC):
-        world.server.core.cancel_stops_by_hand(world.account_id, BTC)
-        world.server.step()
-        await world.run_for(500)
-    sent = len(watch.stops(at_ms))
-    assert sent <= 30, f"{sent} stops in a minute"
-    if held(world, BTC):
-        deadline = world.settings.protection.protect_deadline_ms
-        await world.until(lambda: covered(world, BTC) or not held(world, BTC), "protected or flat", deadline)
-    await assert_flat_end(world)
+    await through_the_stop(world, on_stops(FaultKind.LOST_REQUEST))
