@@ -258,14 +258,6 @@ def test_at_a_start_the_stops_are_read_before_one_is_placed(naked_ms: int, waits
     assert isinstance(protect(KEY, replace(world, stops_read_ms={BTC: NOW_MS})), Place)
 
 
-@pytest.mark.parametrize(("naked_ms", "waits"), [(0, True), (999, True), (1_000, False)])
-def test_at_a_start_the_stops_are_read_before_one_is_placed(naked_ms: int, waits: bool) -> None:
-    """Or each restart would place a second stop beside the one that stands; but not for long."""
-    world = facts(position(), stops_read_ms={}, naked_since={KEY: NOW_MS - naked_ms})
-    assert isinstance(protect(KEY, world), Waiting if waits else Place)
-    assert isinstance(protect(KEY, replace(world, stops_read_ms={BTC: NOW_MS})), Place)
-
-
 def test_stop_that_stood_before_a_restart_does_not_hold_protection_back() -> None:
     """The journal keeps it as working; cancelled by hand meanwhile it must be made anew at once (G13)."""
     held = facts(position(), intents=(sent(state=OrderState.WORKING),))

@@ -20,8 +20,6 @@ MISSING_AFTER_MS = 2_000
 """A stop on its way is no alarm; one that is not there by now is, and nothing new is opened (G07)."""
 READ_PATIENCE_MS = 1_000
 """So long a position waits at a start for the first read of its stops."""
-READ_PATIENCE_MS = 1_000
-"""So long a position waits at a start for the first read of its stops."""
 RULES_PATIENCE_MS = 2_000
 """So long a stop that broke a trading rule waits for the rules to be read again."""
 ACTING = (StopStatus.TRIGGERING, StopStatus.TRIGGERED)
@@ -257,9 +255,6 @@ def _rescue(key: PositionKey, position: Position, wanted: Decimal, facts: Facts,
         return CloseNow("the price is already through the stop")
     if facts.placing(key):
         return Waiting("a stop is being placed", deadline)
-    if key.symbol not in facts.stops_read_ms and facts.now_ms < since + READ_PATIENCE_MS:
-        # A bot that just started: most likely the stop stands, and a second one would be placed.
-        return Waiting("the stops have not been read yet", min(since + READ_PATIENCE_MS, deadline))
     if key.symbol not in facts.stops_read_ms and facts.now_ms < since + READ_PATIENCE_MS:
         # A bot that just started: most likely the stop stands, and a second one would be placed.
         return Waiting("the stops have not been read yet", min(since + READ_PATIENCE_MS, deadline))
