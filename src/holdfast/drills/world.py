@@ -114,7 +114,7 @@ class World:
         )
         server = SimulatorServer(config, market, self.clock)
         server.app.name_account(KEY, SECRET, Decimal(spec.wallet))
-        server.core.listen(self.digests.exchange)
+        server.core.listen(self.digests.exchange, prices=False)
         return server
 
     @asynccontextmanager

@@ -274,6 +274,11 @@ class FaultPlan:
         for number in sorted(self._active):
             self.remove(number)
 
+    @property
+    def any(self) -> bool:
+        """Some fault is active."""
+        return bool(self._active)
+
     def listing(self) -> list[Active]:
         return [self._active[number] for number in sorted(self._active)]
 

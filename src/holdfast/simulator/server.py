@@ -100,7 +100,7 @@ class SimulatorServer:
         self.faults = faults if faults is not None else FaultPlan(seed=config.seed)
         self.events = EventLog()
         self.log = RequestLog()
-        self.core.listen(self.events.hear)
+        self.core.listen(self.events.hear, prices=False)
         self.app = DIALECTS[config.exchange](self)
         self.admin = AdminApp(self.app, self.events, config.host, config.admin_token)
         self._runners = [_runner(app.application, clock) for app in (self.app, self.admin)]

@@ -62,6 +62,8 @@ class Hub:
 
     def _tell_owners(self) -> None:
         """Now that the core is at rest."""
+        if not self._untold:
+            return
         untold, self._untold = self._untold, []
         for event, marks in untold:
             self._tell_owner(event.account_id, self._words.render(event, marks))
@@ -90,9 +92,10 @@ class Hub:
             feed = self._feeds.get(name)
             if feed is not None:
                 self._publish(feed, moment)
-        for gone in sorted(set(self._feeds) - set(self.sockets.names())):
+        for gone in [name for name in self._feeds if not self.sockets.listened(name)]:
             del self._feeds[gone]
-        self._close_by_fault(now_ms)
+        if self.faults.any:
+            self._close_by_fault(now_ms)
 
     def _moment(self, now_ms: int) -> Moment:
         trades, forced = self._trades, self._forced

@@ -85,12 +85,13 @@ class Socket:
     async def _send_due(self) -> None:
         self._news.clear()
         while self._closing is None and self._queue and self._queue[0][0] <= self._loop.time():
-            await self._ws.send_str(heapq.heappop(self._queue)[2].decode())
-        wait_s = self._queue[0][0] - self._loop.time() if self._queue else None
-        try:
-            await asyncio.wait_for(self._news.wait(), wait_s)
-        except TimeoutError:
-            return
+            await self._ws.send_frame(heapq.heappop(self._queue)[2], WSMsgType.TEXT)
+        if self._queue and not self._news.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._queue[0][0]):
+                    await self._news.wait()
+        else:
+            await self._news.wait()
 
     # --- keeping alive ---------------------------------------------------------------------------
 
@@ -167,6 +168,9 @@ class Sockets:
 
     def listeners(self, name: str) -> list[Socket]:
         return list(self._listeners.get(name, {}).values())
+
+    def listened(self, name: str) -> bool:
+        return name in self._listeners
 
     def names(self) -> list[str]:
         """Every name somebody listens to, sorted."""

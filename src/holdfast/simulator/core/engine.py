@@ -88,9 +88,14 @@ class Core:
         due_ms = self._world.due_ms()
         return self._next_second_ms if due_ms is None else min(due_ms, self._next_second_ms)
 
-    def listen(self, listener: CoreListener) -> None:
-        """Call *listener* with every event from now on; it must not call the core back."""
+    def listen(self, listener: CoreListener, *, prices: bool = True) -> None:
+        """Call *listener* with every event from now on; it must not call the core back.
+
+        Without *prices* it is told what happens to accounts only, not each second's prices and trades.
+        """
         self._world.listeners.append(listener)
+        if prices:
+            self._world.price_listeners.append(listener)
 
     def listen_cover(self, listener: CoverListener) -> None:
         """The same for every change of what a stop covers: the truth that naked time is counted by."""
@@ -427,7 +432,7 @@ class Core:
         world = self._world
         for quote in world.quotes.values():
             quote.step(world.now_ms)
-        if world.listeners:
+        if world.price_listeners:
             self._tell_prices()
         self._funding.charge_due()
         for symbol, quote in world.quotes.items():
@@ -445,7 +450,7 @@ class Core:
     def _tell_prices(self) -> None:
         world = self._world
         for quote in world.quotes.values():
-            world.emit(quote.event(world.now_ms))
-            trade = quote.trade_at(world.now_ms)
-            if trade is not None:
-                world.emit(trade)
+            for event in (quote.event(world.now_ms), quote.trade_at(world.now_ms)):
+                if event is not None:
+                    for listener in world.price_listeners:
+                        listener(event)

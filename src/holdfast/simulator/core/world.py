@@ -77,6 +77,8 @@ class World:
         self.resting: dict[Symbol, dict[int, tuple[Ledger, SimOrder]]] = {one: {} for one in self.quotes}
         self.armed: dict[Symbol, dict[int, tuple[Ledger, SimAlgo]]] = {one: {} for one in self.quotes}
         self.listeners: list[CoreListener] = []
+        self.price_listeners: list[CoreListener] = []
+        """Those that are also told of each second's prices and trades."""
         self.cover_listeners: list[CoverListener] = []
         self.touched: dict[str, Ledger] = {}
         self.moved: dict[tuple[str, PositionId], Ledger] = {}
