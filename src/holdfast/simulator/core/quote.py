@@ -52,6 +52,7 @@ class Quote:
         self.liquidity = 1.0
         self.frozen = False
         self.spread_ratio = float(config.spread_ratio)
+        self._shown: tuple[tuple[object, ...], PriceEvent] | None = None
         self.tape: deque[_Print] = deque(maxlen=1000)
         self._trade_id = 0
         self._unprinted = 0.0
@@ -165,6 +166,13 @@ class Quote:
         return self.ask_ticks * self.tick
 
     def event(self, at_ms: int) -> PriceEvent:
+        """The prices of this moment; asked for by many, so made once while nothing changes."""
+        shown = (at_ms, self.last, self.mark, self.index, self.spread_ratio)
+        if self._shown is None or self._shown[0] != shown:
+            self._shown = (shown, self._event(at_ms))
+        return self._shown[1]
+
+    def _event(self, at_ms: int) -> PriceEvent:
         bid = self.bid_ticks
         return PriceEvent(
             at_ms=at_ms,
