@@ -8,6 +8,7 @@ kept = read(path)                         # and as `--replay` takes it back
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,17 @@ from holdfast.drills.origin import Origin
 from holdfast.drills.plan import BadPlan, Schedule, read_schedule, schedule_of
 from holdfast.drills.plants import PLANTS
 from holdfast.drills.spec import HOUR_MS, BadSpec, WorldSpec, read_spec
+from holdfast.drills.strategies import RESTLESS
 from holdfast.drills.swarm import draw
 
 FORMAT = 1
 LATENCIES_MS = ((1.0, 10.0), (5.0, 60.0), (20.0, 150.0), (80.0, 400.0))
 DISKS_MS = ((0.0, 5.0), (0.0, 50.0), (5.0, 200.0))
 READ_LAGS_MS = ((0, 0), (0, 500), (0, 1_500))
+HECTIC = {"enter_chance": 0.6, "exit_chance": 0.35, "adjust_chance": 0.3}
+TEMPERS: tuple[Mapping[str, float], ...] = ({}, HECTIC, HECTIC)
+"""How often the strategy wants something: where nothing is sent little can go wrong."""
+COOLDOWN_MINUTES = "0.1"
 
 
 class BadCase(ValueError):
@@ -86,11 +92,13 @@ def calm(seed: int, hours: float, *, plant: str = "") -> Case:
 
 
 def _world(seed: int, hours: float) -> WorldSpec:
-    """Distances, disks and exchanges differ too."""
+    """Distances, disks, exchanges and tempers differ too."""
     chance = random.Random(f"case/{seed}")  # noqa: S311  (seeded chance is the point)
     return WorldSpec(
         seed=seed,
         hours=hours,
+        strategies={RESTLESS: chance.choice(TEMPERS)},
+        settings={"trading.cooldown_minutes": COOLDOWN_MINUTES},
         latency_ms=chance.choice(LATENCIES_MS),
         disk_ms=chance.choice(DISKS_MS),
         read_lag_ms=chance.choice(READ_LAGS_MS),
