@@ -17,7 +17,7 @@ from holdfast.drills.person import Person
 from holdfast.drills.plan import Heal, Schedule, Trouble, faults_of
 from holdfast.drills.weather import Clocks, Links
 from holdfast.drills.world import World
-from holdfast.simulator.core.model import CoreEvent, OrderEvent, PriceEvent, TradeEvent
+from holdfast.simulator.core.model import CoreEvent, OrderEvent
 from holdfast.simulator.requests import Arrival
 
 SENDING = ("/fapi/v1/order", "/fapi/v1/algoOrder")
@@ -81,7 +81,7 @@ class Moments:
             Moment.FLAT: self._flat,
         }
         world.server.log.listen(self._arrived)
-        world.server.core.listen(self._told)
+        world.server.core.listen(self._told, prices=False)
 
     async def wait(self, moment: Moment, until_ms: int) -> bool:
         """False when it has not come by *until_ms*."""
@@ -114,8 +114,6 @@ class Moments:
             self._happens(Moment.RECONCILE)
 
     def _told(self, event: CoreEvent) -> None:
-        if isinstance(event, PriceEvent | TradeEvent):
-            return
         self._changed.set()
         if isinstance(event, OrderEvent) and event.fill is not None:
             self._happens(Moment.FILL)
