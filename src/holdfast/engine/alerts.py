@@ -46,6 +46,8 @@ class Alerts:
 
     def keep(self, id_: str, symbols: Iterable[str]) -> list[str]:
         """Clear the alerts of that id for every other symbol; returns those that were cleared."""
+        if not self.standing:
+            return []
         wanted = set(symbols)
         gone = sorted(s for (i, s) in self.standing if i == id_ and s not in wanted)
         for symbol in gone:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from holdfast.engine.liquidator import LiquidationResult
 from holdfast.engine.view import View
 from holdfast.store.flags import stoploss_missing
+from holdfast.store.rows import values_of
 
 
 def snapshot(view: View, result: LiquidationResult | None) -> dict[str, object]:
@@ -21,10 +22,10 @@ def snapshot(view: View, result: LiquidationResult | None) -> dict[str, object]:
         "trading_mode": view.trading_mode,
         "mode": view.mode,
         "operator_state": view.operator_state,
-        "positions": [asdict(position) for position in view.positions],
+        "positions": [values_of(position) for position in view.positions],
         "balance": {"wallet": view.wallet, "equity": view.equity, "available": view.available},
         "sync": {"synced": view.synced, "last_sync_ms": view.last_sync_ms},
-        "alerts": [asdict(alert) for alert in view.alerts],
+        "alerts": [values_of(alert) for alert in view.alerts],
         "metrics": dict(view.metrics),
         "statistics": dict(view.statistics),
         "liquidation": {"state": view.liquidation_state, **(asdict(result) if result else {})},
