@@ -201,6 +201,9 @@ class FakeMemory:
     def resize_trade(self, handle: int, quantity: Decimal, entry_price: Decimal) -> None:
         self.told.append(("resize", (handle, quantity)))
 
+    def leave_trade(self, handle: int, reason: str) -> None:
+        self.told.append(("leave", (handle, reason)))
+
     def close_trade(self, handle: int, exit_: Exit) -> None:
         self.told.append(("close", (handle, exit_)))
 

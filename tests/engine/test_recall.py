@@ -365,6 +365,18 @@ async def test_open_position_comes_back_as_it_was(home: Home) -> None:
     assert found.entries_today == 1
 
 
+async def test_a_position_that_was_being_closed_is_closed_on_after_a_restart(home: Home) -> None:
+    memory = await home.start()
+    memory.open_trade(tracked(trade_id=-1), None, 5)
+    memory.leave_trade(-1, "donchian: the exit said so")
+    await settled(memory)
+    found = await (await home.start()).recall()
+    assert [each.closing_reason for each in found.tracked] == ["donchian: the exit said so"]
+    memory.close_trade(-1, exit_(price=D(51_000)))
+    await settled(memory)
+    assert [trade.exit_reason for trade in home.trades()] == ["signal"]
+
+
 async def test_adopted_position_remembers_the_size_it_was_adopted_with(home: Home) -> None:
     """Its executions are walked from that size; the most it ever was would never come out even."""
     memory = await home.start()

@@ -117,5 +117,5 @@ async def test_protected_since_outlives_the_restart(tmp_path: Path) -> None:
 
 
 def stored_since(running: RunningBot) -> int:
-    (trade,) = running.store.read(lambda c: open_trades(c, "main"))
-    return trade.protected_since_ms
+    found = running.store.read(lambda c: open_trades(c, "main"))
+    return found[0].protected_since_ms if found else 0

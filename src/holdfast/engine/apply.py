@@ -46,6 +46,8 @@ BENIGN = {
     RejectReason.NOTHING_TO_REDUCE,
     RejectReason.STOP_EXISTS,
 }
+MARGIN_WELL = 2
+"""A margin call is over once equity is more than so many times the maintenance margin."""
 SYNC_READS = (Read.CONFIG, Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE, Read.MARKS, Read.CLOCK)
 SYNC_NEEDED = frozenset({Read.CONFIG, Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE})
 EXPOSURE_READS = frozenset({Read.POSITIONS, Read.STOPS, Read.ORDERS})
@@ -263,6 +265,7 @@ class Applier:
         self._missing.discard(read)
         if not self._missing and not account.synced:
             account.synced = True
+            account.relieved("INBOX_OVERFLOW")
             account.memory.audit("SYNCED", "", {"positions": len(account.state.believed_positions())})
         if not self._missing:
             account.last_sync_ms = fact.answered_ms
@@ -273,6 +276,8 @@ class Applier:
         account.equity = track_equity(
             account.equity, fact.value.equity, transferred=account.transferred, now_ms=fact.asked_ms
         )
+        if fact.value.equity > fact.value.maintenance_margin * MARGIN_WELL:
+            account.alerts.keep("MARGIN_CALL", ())
         account.memory.equity(fact.value, fact.answered_ms, account.transferred)
         account.transferred = ZERO
 

@@ -253,6 +253,13 @@ class StoreMemory:
 
         self._later("stops of positions", write)
 
+    def leave_trade(self, handle: int, reason: str) -> None:
+        now = self._clock.now_ms()
+        self._later(
+            "decisions to close",
+            lambda c: books.leave_trade(c, self._id(handle), reason=reason, at_ms=now),
+        )
+
     def close_trade(self, handle: int, exit_: Exit) -> None:
         self._book_exit(
             lambda c: books.close_trade(

@@ -18,10 +18,10 @@ from holdfast.domain.intents import (
 )
 from holdfast.domain.orders import Heard, OrderState
 from holdfast.domain.protocols import Clock
-from holdfast.engine.events import Answered, Inbox
+from holdfast.engine.events import Answered, Inbox, Told
 from holdfast.engine.executor import settle
 from holdfast.engine.memory import Memory
-from holdfast.exchanges.port import Exchange
+from holdfast.exchanges.port import Exchange, StopNews
 
 CLOCK_DOUBT_MS = 1_000
 """How wrong our idea of the exchange's clock may be: Binance accepts up to 1 s from the future."""
@@ -63,6 +63,13 @@ class Resolver:
         finally:
             self._asking.discard(journaled.client_id)
             self._asked_ms[journaled.client_id] = self._clock.now_ms()
+
+    async def look_for(self, journaled: Journaled) -> None:
+        """Ask what became of a stop that is missing; told as the stream would have told it."""
+        lookup = await self._look_up(journaled)
+        if isinstance(lookup, Accepted) and lookup.stop is not None:
+            news = StopNews(stop=lookup.stop, exchange_ms=lookup.stop.updated_ms)
+            self._inbox.put(Told(news, self._clock.now_ms()), urgent=True)
 
     async def _settled(self, journaled: Journaled) -> bool:
         if journaled.intent.purpose in (Purpose.CANCEL_ORDER, Purpose.CANCEL_STOP):

@@ -25,6 +25,7 @@ from holdfast.domain.intents import Accepted, Intent, Journaled, Outcome, Purpos
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Order, Stop, StopKind, StopStatus
 from holdfast.domain.symbol import Symbol
+from holdfast.engine.lost import LostStops
 from holdfast.engine.naked import NakedTime
 from holdfast.engine.names import purpose_in
 from holdfast.engine.settings import BotSettings
@@ -76,6 +77,7 @@ class AccountState:
     protected_since: dict[PositionKey, int] = field(default_factory=dict)
     protected_before: dict[PositionKey, int] = field(default_factory=dict)
     """The same as the last run left it, until it is seen how things stand."""
+    lost: LostStops = field(default_factory=LostStops)
     stops_confirmed: set[str] = field(default_factory=set)
     """Stops that the exchange's own events showed."""
     census_ms: int = 0
@@ -185,6 +187,7 @@ class AccountState:
             self.order_purposes[stop.order_id] = Purpose.PLACE_STOP
         if gone:
             self.stops_confirmed.discard(stop.stop_id)
+            self.lost.ended(stop.stop_id)
         self.stops.hear(stop.symbol, stop.stop_id, None if gone else stop, at_ms)
 
     def hear_order(self, order: Order, at_ms: int) -> None:
@@ -248,6 +251,7 @@ class AccountState:
         """A placed stop counts as standing from the reply on; the census verifies it."""
         intent = journaled.intent
         stop = accepted.stop or stop_from(intent, journaled.client_id, accepted.exchange_id, at_ms)
+        self.lost.placed(stop.stop_id, journaled)
         self.hear_stop(stop, at_ms)
 
     def cancelled_stop(self, intent: Intent, at_ms: int) -> None:

@@ -38,6 +38,15 @@ SYNC_PATIENCE_MS = 30_000
 RECONCILE_ROUNDS = 3
 RESTATED = ("FOREIGN_POSITION", "STOP_STUCK")
 """Alerts that every step raises anew while their cause lasts."""
+OF_POSITIONS = (
+    "STOP_LOST",
+    "STOP_MISSING",
+    "STOP_REFUSED",
+    "PROTECTION_FAILED",
+    "CLOSE_REFUSED",
+    "MARGIN_CALL",
+)
+"""Alerts that end with the position that they are about."""
 WAKE_FLOOR_MS = 20
 HOPS_TO_DISK = 2
 """Turns of the loop from a dispatched request to the disk's thread: its lane, then the store's writer."""
@@ -296,7 +305,7 @@ class Supervisor:
         if tracked is not None and not tracked.closing_reason:
             self.account.state.tracked[key] = replace(tracked, closing_reason=reason)
             self.account.say("close", str(key.symbol), reason)
-            self.account.memory.audit("CLOSE_DECIDED", "", {"symbol": str(key.symbol), "reason": reason})
+            self.account.memory.leave_trade(tracked.trade_id, reason)
 
     def _note_verdicts(self, plan: Plan, now: int) -> None:
         account, state = self.account, self.account.state
@@ -316,8 +325,10 @@ class Supervisor:
                 text = f"{symbol} has no covering stop: {said}"
                 account.concern(Concern("STOP_MISSING", "critical", symbol, text))
         held = [str(key.symbol) for key in plan.verdicts]
-        for id_ in ("STOP_LOST", "STOP_MISSING", "PROTECTION_FAILED", "CLOSE_REFUSED"):
+        for id_ in OF_POSITIONS:
             account.alerts.keep(id_, held)
+        # The gap was told; with the request's end known there is nothing to look at any more.
+        account.alerts.keep("ERROR_UNMAPPED", {str(j.intent.symbol) for j in state.intents.values()})
         self._flag_missing(account.alerts.of("STOP_MISSING"))
 
     def _flag_missing(self, symbols: tuple[str, ...]) -> None:
@@ -333,6 +344,9 @@ class Supervisor:
         for journaled in tuple(self.account.state.intents.values()):
             if self.resolver.wanted(journaled):
                 self.spawn(f"resolve {journaled.client_id}", self.resolver.resolve(journaled))
+        state = self.account.state
+        for journaled in state.lost.due(state.believed_stops, self.account.clock.now_ms()):
+            self.spawn(f"look for {journaled.client_id}", self.resolver.look_for(journaled))
 
     def _read(self, wants: tuple[Want, ...], now: int) -> None:
         account = self.account

@@ -135,6 +135,18 @@ def resize_trade(
     return _change(connection, trade_id, changes, "POSITION_RESIZED", at_ms, (TradeStatus.OPEN,))
 
 
+def leave_trade(connection: Connection, trade_id: int, *, reason: str, at_ms: int) -> Trade:
+    """It is decided to close the position, and why; it stays open until it is gone. Raises `NoSuchTrade`."""
+    held = get_trade(connection, trade_id)
+    if held.status is not TradeStatus.OPEN:
+        raise NoSuchTrade(f"books: expected trade {trade_id} to be open, found {held.status}")
+    left = replace(held, exit_reason=clean(reason))
+    this = trades_table.c.id == trade_id
+    connection.execute(update(trades_table).where(this).values(exit_reason=left.exit_reason))
+    _audit(connection, "CLOSE_DECIDED", held, {"reason": reason}, at_ms)
+    return left
+
+
 def close_trade(
     connection: Connection,
     trade_id: int,

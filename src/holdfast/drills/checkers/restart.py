@@ -135,10 +135,15 @@ def _book_differences(running: BotState, rebuilt: BotState) -> Iterator[str]:
         if was is not None and now is not None:
             same_life = was.entry_client_id == now.entry_client_id
             if running.settled or same_life:
-                names = BOOKED if running.settled else ("direction", "strategy", "adopted")
+                names = _comparable(was) if running.settled else ("direction", "strategy", "adopted")
                 yield from _fields(f"position {key.symbol}", was, now, names)
         elif running.settled:
             yield f"position {key.symbol}: was {_size(was)}, remembered is {_size(now)}"
+
+
+def _comparable(was: Tracked) -> tuple[str, ...]:
+    """A liquidation's own reason is not booked: its flag in the store says that all of it is to be closed."""
+    return tuple(name for name in BOOKED if not (was.hands_off and name == "closing_reason"))
 
 
 def _size(tracked: Tracked | None) -> str:
