@@ -38,13 +38,42 @@ def test_a_position_that_never_reaches_the_books_is_found() -> None:
     assert found(sitting) == ["S1"]
 
 
-def test_books_closed_by_mistake_are_found() -> None:
-    """G11: an empty answer is taken for flat."""
+def test_books_closed_by_mistake_are_found_though_they_are_soon_right_again() -> None:
+    """G11: an empty answer is taken for flat, and the next one for a position that appears."""
     sitting = court()
     sitting.enter()
+    sitting.go(60)
     sitting.book("0")
-    wait(sitting)
+    sitting.go(3)
+    sitting.book("10")
+    sitting.go(60)
     assert found(sitting) == ["S1"]
+    assert "never held that" in next(v.text for v in sitting.violations if v.checker == "S1")
+
+
+def test_books_that_say_another_size_are_found() -> None:
+    sitting = court()
+    sitting.enter()
+    sitting.go(60)
+    sitting.book("9")
+    sitting.go(2)
+    assert found(sitting) == ["S1"]
+
+
+def test_books_that_were_written_late_because_the_disk_failed_are_right() -> None:
+    sitting = court()
+    sitting.enter()
+    sitting.checkers.began(because.STORE)
+    sitting.core.close_by_hand(ME, FOO, share=D("0.5"))
+    sitting.go(100)
+    sitting.core.close_by_hand(ME, FOO)
+    sitting.go(100)
+    sitting.checkers.ended(because.STORE)
+    sitting.book("5")
+    sitting.go(2)
+    sitting.book("0")
+    sitting.go(2)
+    assert found(sitting) == []
 
 
 def test_a_foreign_change_that_is_learned_in_time_is_silent() -> None:

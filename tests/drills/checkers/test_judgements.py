@@ -194,7 +194,7 @@ def test_a_restart_that_leaves_everything_as_it_was_is_silent() -> None:
     sitting = protected()
     sitting.checkers.restarts.went(state(tracked()), RUNNING)
     sitting.go(30)
-    sitting.checkers.restarts.came(state(tracked()), RUNNING)
+    sitting.checkers.restarts.came(state(tracked()))
     assert sitting.verdicts == []
 
 
@@ -202,7 +202,7 @@ def test_a_restart_that_replaces_a_right_stop_is_found() -> None:
     sitting = protected()
     sitting.checkers.restarts.went(state(tracked()), RUNNING)
     sitting.protect("95", quantity="10")
-    sitting.checkers.restarts.came(state(tracked()), RUNNING)
+    sitting.checkers.restarts.came(state(tracked()))
     assert sitting.verdicts == ["S9"]
 
 
@@ -220,7 +220,7 @@ def test_a_restart_into_a_changed_world_may_act(touched: Any) -> None:
     sitting.checkers.restarts.went(state(tracked()), RUNNING)
     touched(sitting)
     sitting.protect("95", quantity="10")
-    sitting.checkers.restarts.came(state(tracked()), RUNNING)
+    sitting.checkers.restarts.came(state(tracked()))
     assert sitting.verdicts == []
 
 
@@ -237,15 +237,24 @@ def test_what_was_under_way_at_the_death_may_go_on(running: BotState) -> None:
     sitting = protected()
     sitting.checkers.restarts.went(running, RUNNING)
     sitting.protect("95", quantity="10")
-    sitting.checkers.restarts.came(state(tracked()), RUNNING)
+    sitting.checkers.restarts.came(state(tracked()))
     assert sitting.verdicts == []
 
 
 def test_a_restart_that_forgets_a_kill_is_found() -> None:
     sitting = protected()
     sitting.checkers.restarts.went(state(tracked()), Standing(OperatorState.KILLED, Mode.NORMAL))
-    sitting.checkers.restarts.came(state(tracked()), RUNNING)
+    sitting.checkers.restarts.born(RUNNING)
     assert sitting.verdicts == ["S9"]
+
+
+def test_an_order_that_is_given_after_the_restart_is_no_change_by_it() -> None:
+    sitting = protected()
+    sitting.checkers.restarts.went(state(tracked()), RUNNING)
+    sitting.checkers.restarts.born(RUNNING)
+    sitting.stand(OperatorState.KILLED)
+    sitting.checkers.restarts.came(state(tracked()))
+    assert sitting.verdicts == []
 
 
 # --- S10 -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from holdfast.domain.orders import ClientOrderId, OrderState, Side
 from holdfast.drills.checkers.liveness import AfterHeal
 from tests.drills.checkers.court import Court, court
 from tests.simulator.core.build import FOO, ME
+
+D = Decimal
 
 
 def told(sitting: Court, **changes: Any) -> AfterHeal:
@@ -124,7 +127,7 @@ def test_l4_reconciliation_has_to_be_finished() -> None:
     assert judge(court(), synced=False) == ["L4"]
     assert judge(court(), exits_pending=1) == ["L4"]
     sitting = holding()
-    sitting.book("9")
+    sitting.core.close_by_hand(ME, FOO, share=D("0.1"))
     sitting.go(10)
     assert judge(sitting) == ["L4"]
 

@@ -30,6 +30,7 @@ class BookChecks:
     findings: Findings
     _dirty: bool = True
     _booked: dict[PositionKey, Decimal] = field(default_factory=dict)
+    """What a read of the books showed last."""
     _in_flight: tuple[IntentRow, ...] = ()
     _moves_seen: int = -1
     _adopted: set[int] = field(default_factory=set)
@@ -72,15 +73,29 @@ class BookChecks:
             return
         self._dirty = False
         hedge = self.bounds.position_mode is PositionMode.HEDGE
-        self._booked = {}
+        before, self._booked = self._booked, {}
         for trade in self.durable.open_trades():
             key = trade.key(hedge=hedge)
             self._booked[key] = self._booked.get(key, ZERO) + trade.signed
             if trade.adopted and trade.id not in self._adopted:
                 self._adopted.add(trade.id)
                 self._surely_foreign(key, trade)
+        for key in set(before) | set(self._booked):
+            if before.get(key, ZERO) != self._booked.get(key, ZERO):
+                self._was_so(key, self._booked.get(key, ZERO))
         moving = (Purpose.ENTER, Purpose.CLOSE)
         self._in_flight = tuple(row for row in self.durable.open_intents() if row.purpose in moving)
+
+    def _was_so(self, key: PositionKey, booked: Decimal) -> None:
+        """Books follow the exchange: what they say now was so at some moment not long ago (G11)."""
+        now, held = self.mirror.now_ms, self.mirror.position(key)
+        late = now - self.impaired.last_ms((because.STORE, because.BOT), now) <= self.bounds.learn_ms
+        since = 0 if late else now - self.bounds.learn_ms
+        if now - held.foreign_ms <= self.bounds.learn_ms or held.past.was(booked, since):
+            return
+        if booked or held.past.values:
+            text = f"{key.symbol}: the books say {booked}, the exchange never held that ({held.quantity})"
+            self.findings.add("S1", now, text, side=key.side.value)
 
     def _surely_foreign(self, key: PositionKey, trade: TradeRow) -> None:
         """A position is adopted only where no entry of the bot opened it."""

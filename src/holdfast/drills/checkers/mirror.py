@@ -32,6 +32,7 @@ from holdfast.simulator.core.model import (
 )
 
 MARKS_KEPT_MS = 120_000
+POSITIONS_KEPT_MS = 3_600_000
 SYSTEM_IDS = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
 BY_HAND = "web_"
 
@@ -87,7 +88,9 @@ class Held:
     opened_ms: int = 0
     changed_ms: int = 0
     changed_by: Origin = Origin.BOT
-    past: Past = field(default_factory=lambda: Past(MARKS_KEPT_MS))
+    foreign_ms: int = -POSITIONS_KEPT_MS
+    """When somebody else, or the exchange itself, last changed it."""
+    past: Past = field(default_factory=lambda: Past(POSITIONS_KEPT_MS))
 
     def least(self, since_ms: int) -> Decimal:
         """The smallest unsigned size since then: what a bot that looks late may still believe."""
@@ -224,6 +227,8 @@ class Mirror:
         held.ours = min(held.ours, abs(position.quantity))
         held.quantity, held.changed_ms = position.quantity, self.now_ms
         held.changed_by = origin_of(cause) if cause is not None else Origin.SYSTEM
+        if not by_bot:
+            held.foreign_ms = self.now_ms
         if not held.past.values:
             held.past.note(0, ZERO)
         held.past.note(self.now_ms, position.quantity)

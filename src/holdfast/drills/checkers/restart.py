@@ -215,15 +215,18 @@ class RestartChecks:
         """Ticks are others now: a start reads them at once, and rounds where stops should stand anew."""
         self._rules_ms = self.mirror.now_ms
 
-    def came(self, running: BotState, standing: Standing) -> None:
+    def born(self, standing: Standing) -> None:
+        """The next bot was put together; nobody has ordered it anything yet."""
+        if self._before is not None and standing != self._before.standing:
+            text = f"a restart changed what is in force: was {self._before.standing}, is {standing}"
+            self.findings.add("S9", self.mirror.now_ms, text)
+
+    def came(self, running: BotState) -> None:
         """The next bot has read its account."""
         before, self._before = self._before, None
         if before is None:
             return
         now = self.mirror.now_ms
-        if standing != before.standing:
-            text = f"a restart changed what is in force: was {before.standing}, is {standing}"
-            self.findings.add("S9", now, text)
         for key, size in before.sizes.items():
             if key.symbol in before.disturbed or key.symbol in self._touched or self._rules_are_new(before):
                 continue

@@ -165,6 +165,7 @@ class WorldWatch:
         self.checkers.hit(because.BOT, self._world.now_ms, self.checkers.bounds.start_ms)
         if life.number > 1:
             self._awaited = life
+            self.checkers.restarts.born(self._durable.standing())
 
     def _died(self, life: Life) -> None:
         self._awaited = None
@@ -302,7 +303,7 @@ class WorldWatch:
         awaited = self._awaited
         if awaited is self._world.life and bot.account.synced:
             self._awaited = None
-            self.checkers.restarts.came(state_of(bot, settled=settled(bot)), self._durable.standing())
+            self.checkers.restarts.came(state_of(bot, settled=settled(bot)))
 
 
 def watch_world(
