@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
@@ -25,13 +25,13 @@ from holdfast.decisions.protect import Place
 from holdfast.decisions.reconcile import Finding, Vanished
 from holdfast.decisions.select import Selection, select
 from holdfast.domain.account import PositionKey
-from holdfast.domain.intents import Outcome, Purpose, Unknown
+from holdfast.domain.intents import Outcome, Purpose, Unavailable, Unknown
 from holdfast.engine import entries
 from holdfast.engine.executor import Executor
-from holdfast.engine.memory import JournalSaysNo
+from holdfast.engine.memory import JournalSaysNo, MemoryUnwritable
 
 DAWDLE_S = 2.0
-"""Between the check and the act of `check_await_act`: a slow quote, a busy loop."""
+"""Between the check and the act: a slow quote, a busy loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,17 @@ def _replaced(owner: Any, name: str, wrong: Any) -> Iterator[None]:
         yield
 
 
-async def _plainly(executor: Executor, approved: Approved) -> Outcome:
-    """Write ahead and send, without a look at what changed meanwhile."""
-    await executor._remember(approved.journaled)
-    outcome = await executor._exchange.submit(approved)
-    executor._answer(approved.journaled, outcome)
+async def _plainly(executor: Executor, approved: Approved, dawdle_s: float = 0.0) -> Outcome:
+    """Write ahead, dawdle, and send, without a look at what changed meanwhile."""
+    journaled = approved.journaled
+    try:
+        await executor._remember(journaled)
+    except (JournalSaysNo, MemoryUnwritable) as no:
+        outcome: Outcome = Unavailable(cause=str(no))
+    else:
+        await asyncio.sleep(dawdle_s)
+        outcome = await executor._exchange.submit(approved)
+    executor._answer(journaled, outcome)
     return outcome
 
 
@@ -64,9 +70,7 @@ def _new_id_per_retry() -> AbstractContextManager[None]:
     async def send(self: Executor, approved: Approved, _approve: Any) -> None:
         outcome = await _plainly(self, approved)
         if approved.intent.purpose is Purpose.ENTER and isinstance(outcome, Unknown):
-            again = replace(approved, journaled=self.identify(approved.intent))
-            with suppress(JournalSaysNo):
-                await _plainly(self, again)
+            await _plainly(self, replace(approved, journaled=self.identify(approved.intent)))
 
     return _replaced(Executor, "_send", send)
 
@@ -75,9 +79,7 @@ def _check_await_act() -> AbstractContextManager[None]:
     """The gate is asked, then time passes, then the entry is sent: a kill in between is not seen."""
 
     async def send(self: Executor, approved: Approved, _approve: Any) -> None:
-        if approved.intent.purpose.raises_risk:
-            await asyncio.sleep(DAWDLE_S)
-        await _plainly(self, approved)
+        await _plainly(self, approved, DAWDLE_S if approved.intent.purpose.raises_risk else 0.0)
 
     return _replaced(Executor, "_send", send)
 
