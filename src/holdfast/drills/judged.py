@@ -23,7 +23,9 @@ from holdfast.drills.checkers.wiring import WatchedStage, WorldWatch, watch_worl
 from holdfast.drills.loop import Deadlock, StepLimit
 from holdfast.drills.plan import Played, play
 from holdfast.drills.plants import PLANTS
+from holdfast.drills.probes import Hits, hits_of
 from holdfast.drills.stage import WorldStage
+from holdfast.drills.witness import Witness
 from holdfast.drills.world import Result, World, run_world
 from holdfast.engine.liquidation import LiquidationState
 from holdfast.exchanges.port import ExchangeError
@@ -56,6 +58,8 @@ class Judged:
     figures: Figures
     played: tuple[Played, ...]
     """What became of each trouble."""
+    hits: Hits
+    """Of the probes."""
     weight_peak: int
     """The most message weight in any minute."""
     event_digest: str = ""
@@ -107,6 +111,7 @@ class _Trial:
         self._own: list[Violation] = []
         self._played: tuple[Played, ...] = ()
         self._outcome: Outcome | None = None
+        self._hits = Hits()
 
     def violate(self, checker: str, text: str, **facts: object) -> None:
         at_ms = self._world.now_ms if self._world is not None else 0
@@ -116,7 +121,7 @@ class _Trial:
         """The scenario."""
         self._world = world
         self._see(world)
-        watch = watch_world(world)
+        watch, witness = watch_world(world), Witness(world)
         stage = WorldStage(world)
         schedule = self._case.schedule
         world.start_bot()
@@ -131,6 +136,7 @@ class _Trial:
             self.violate("L2", "the bot does not run, though everything was healed")
         self._note_crashes(world)
         self._outcome = watch.finish()
+        self._hits = hits_of(witness.seen(self._played))
 
     async def _judge_recovered(self, world: World, watch: WorldWatch) -> None:
         watch.judge_recovery()
@@ -175,6 +181,7 @@ class _Trial:
             naked=outcome.naked if outcome is not None else NakedLedger(),
             figures=outcome.figures if outcome is not None else Figures(),
             played=self._played,
+            hits=self._hits,
             weight_peak=outcome.weight_peak if outcome is not None else 0,
             event_digest=result.event_digest if result is not None else "",
             wire_digest=result.wire_digest if result is not None else "",

@@ -15,6 +15,7 @@ from holdfast.drills.fleet import Done
 from holdfast.drills.judged import DIGEST, Judged
 from holdfast.drills.kinds import KINDS
 from holdfast.drills.plan import Played
+from holdfast.drills.probes import Hits
 
 ENTRIES_PER_2H_MIN = 1.0
 """Where nothing goes wrong."""
@@ -49,6 +50,7 @@ class Totals:
     naked: NakedLedger = field(default_factory=NakedLedger)
     figures: Figures = field(default_factory=lambda: Figures(worlds=0))
     kinds: dict[str, Tally] = field(default_factory=dict)
+    hits: Hits = field(default_factory=Hits)
     weight_peak: int = 0
     virtual_ms: int = 0
     cpu_s: float = 0.0
@@ -68,6 +70,7 @@ class Totals:
         self.weight_peak = max(self.weight_peak, judged.weight_peak)
         self.virtual_ms += judged.virtual_ms
         self.cpu_s += judged.cpu_s
+        self.hits.merge(judged.hits)
         self._tally(judged.played)
         return judged
 
@@ -81,9 +84,10 @@ class Totals:
             self.kinds[kind].worlds += 1
 
     def missing(self) -> list[str]:
-        """Kinds of trouble that never struck."""
+        """Probes that no world hit, and kinds of trouble that never struck."""
+        probes = [f"never: {name}" for name in self.hits.never()]
         struck = {name for name, tally in self.kinds.items() if tally.hits}
-        return [f"never struck: {name}" for name in KINDS if name not in struck]
+        return probes + [f"never struck: {name}" for name in KINDS if name not in struck]
 
     @property
     def hours(self) -> float:
@@ -130,6 +134,7 @@ class Totals:
             "unusable": dict(sorted(figures.unusable.items())),
             "exposed_share": _rounded(figures.exposed_share),
             "weight_peak": self.weight_peak,
+            "probes": dict(self.hits.times),
             "naked": {row.kind: _naked(row.avoidable, row.unavoidable) for row in self.naked.rows()},
             "kinds": {
                 name: {

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from holdfast.cli.drill.options import DrillOptions
 from holdfast.cli.exits import Exit, Failure, say
+from holdfast.drills.probes import PROBES
 from holdfast.drills.report.page import Report, page
 from holdfast.drills.totals import Totals
 
@@ -79,6 +80,7 @@ def _table(totals: Totals) -> Table:
         "naked, avoidable": f"{naked.count} times, median {naked.median_ms} ms, p99 {naked.p99_ms} ms,"
         f" max {naked.max_ms} ms",
         "troubles": f"{sum(each.began for each in totals.kinds.values())} of {len(totals.kinds)} kinds",
+        "probes": f"{len(totals.hits.times)} of {len(PROBES)} hit",
     }
     for name, value in rows.items():
         table.add_row(name, value)

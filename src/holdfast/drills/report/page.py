@@ -14,6 +14,7 @@ from holdfast.drills.judged import Judged
 from holdfast.drills.kinds import KINDS
 from holdfast.drills.origin import Origin
 from holdfast.drills.plan import Trouble
+from holdfast.drills.probes import PROBES
 from holdfast.drills.recording import Entry, Lane, Recording
 from holdfast.drills.report.around import Scene, clock_text, scene, span_text
 from holdfast.drills.report.markup import Child, document, el, table
@@ -212,6 +213,9 @@ def _worlds(totals: Totals) -> Iterator[Element]:
     names = ("count", "median", "p99", "max")
     head = ("fault", *(f"avoidable {n}" for n in names), *(f"unavoidable {n}" for n in names))
     yield _section("Naked time, ms", table(head, spans))
+    times, worlds = totals.hits.times, totals.hits.worlds_with
+    probes = [(name, each.means, str(times[name]), str(worlds[name])) for name, each in PROBES.items()]
+    yield _section("What has to happen sometimes", table(("probe", "that is", "times", "in worlds"), probes))
     kinds = [
         (name, KINDS[name].what, str(each.planned), str(each.began), str(each.hits), str(each.worlds))
         for name, each in sorted(totals.kinds.items())
