@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.runtime.clock import RealClock, SharedClock
+from holdfast.runtime.clock import RealClock, SharedClock, SteadyClock
 from holdfast.runtime.pace import SIZE, BadPaceFile, PaceFile, Segment
 
 MAY = 1_746_057_600_000
@@ -27,6 +27,28 @@ def test_real_clock_tells_wall_and_monotonic_milliseconds():
     before, wall = clock.monotonic_ms(), clock.now_ms()
     assert abs(wall - time.time() * 1000) < 1_000
     assert 0 <= clock.monotonic_ms() - before < 1_000
+
+
+class Machine:
+    """A machine whose clock can be set."""
+
+    def __init__(self):
+        self.wall_ms, self.since_boot_ms = MAY, 1_000
+
+    def now_ms(self):
+        return self.wall_ms
+
+    def monotonic_ms(self):
+        return self.since_boot_ms
+
+
+def test_steady_clock_goes_on_whatever_is_set_on_the_machine():
+    machine = Machine()
+    clock = SteadyClock(machine)
+    assert clock.now_ms() == MAY
+    machine.wall_ms -= 3_600_000
+    machine.since_boot_ms += 5
+    assert (clock.now_ms(), clock.monotonic_ms()) == (MAY + 5, 1_005)
 
 
 def test_shared_clock_starts_at_its_epoch_and_runs_scaled(pace):

@@ -25,7 +25,7 @@ from holdfast.engine.liquidator import LiquidationResult
 from holdfast.engine.view import View
 from holdfast.exchanges.port import ExchangeError
 from holdfast.runtime import loop as runtime_loop
-from holdfast.runtime.clock import RealClock, SharedClock
+from holdfast.runtime.clock import RealClock, SharedClock, SteadyClock
 from holdfast.runtime.pace import BOT_SLOT, PaceFile
 from holdfast.store.home import Home
 
@@ -68,7 +68,7 @@ def run_bot_command(options: RunOptions) -> int:
     loaded = load(config_path(home, options.config), os.environ, options.overrides(), live=options.live)
     if options.live:
         require_checked(home, loaded)
-    clock: Clock = SharedClock(PaceFile.open(options.pace)) if options.pace else RealClock()
+    clock: Clock = SharedClock(PaceFile.open(options.pace)) if options.pace else SteadyClock(RealClock())
     # Before anything is written: a port in use changes nothing.
     listening = listen(loaded.http.host, loaded.http.port)
     home.prepare()

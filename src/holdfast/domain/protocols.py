@@ -11,7 +11,8 @@ class Clock(Protocol):
     """The bot's time. In drills and demos it runs at another speed than the wall's."""
 
     def now_ms(self) -> int:
-        """UTC wall clock in milliseconds, comparable with an exchange's clock; may be stepped."""
+        """UTC wall clock in milliseconds, comparable with an exchange's clock. The machine's may be stepped,
+        the engine's is not (`runtime.clock.SteadyClock`)."""
         ...
 
     def monotonic_ms(self) -> int:

@@ -40,6 +40,8 @@ class Scripted:
                 stop = _price(view, symbol) * (1 - direction.sign * self.stop_ratio)
                 said.append(_signal(self.name, view, symbol, direction, Action.ENTER, stop))
         for symbol, own in sorted(view.positions.items()):
+            if symbol not in view.candles:
+                continue  # no price to speak of, just now
             if symbol in self.exits:
                 said.append(_signal(self.name, view, symbol, own.direction, Action.EXIT, None))
             elif symbol in self.stops:

@@ -60,6 +60,7 @@ DOUBTED_BY = {
     RejectReason.SYMBOL: Read.RULES,
     RejectReason.NOTIONAL_TOO_SMALL: Read.RULES,
     RejectReason.POSITION_MODE: Read.CONFIG,
+    RejectReason.CLOCK: Read.CLOCK,
 }
 """What a refusal says we know wrongly: changed in flight or by hand (G25, G31), so it is read again."""
 TRANSFERS = {"DEPOSIT", "WITHDRAW", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER", "MARGIN_TRANSFER"}
@@ -147,12 +148,8 @@ class Applier:
             return
         known = self._account.state.believed_positions().get(key)
         if known is None or abs(known.quantity) < order.filled:
-            price = order.average_price or (intent.price or self._mark_price(intent.symbol))
+            price = order.average_price or intent.price or ZERO
             self._account.state.hear_quantity(key, order.filled * intent.side.sign, price, at_ms)
-
-    def _mark_price(self, symbol: Symbol) -> Any:
-        mark = self._account.state.marks.get(symbol)
-        return mark.price if mark else 0
 
     def _stop(self, news: StopNews, heard_ms: int) -> Wants:
         stop = self._local(news.stop)
@@ -218,7 +215,7 @@ class Applier:
 
     def _read(self, event: ReadDone) -> Wants:
         if event.fact is None:
-            self._read_failed(event)
+            yield from self._read_failed(event)
             return
         self._account.relieved("READ_FAILING", event.want.read.value)
         self._note_whole(event.want, event.fact)
@@ -236,7 +233,6 @@ class Applier:
         takers[event.want.read](fact, symbol)
         if symbol is None and fact.complete:
             self._progress(event.want.read, fact)
-        yield from ()
 
     def _note_whole(self, want: Want, fact: Fact[Any]) -> None:
         """Rows that cannot be read are nobody's: a position among them stands unprotected (rule 4)."""
@@ -319,7 +315,7 @@ class Applier:
             if known is None or mark.exchange_ms >= known.exchange_ms:
                 account.state.marks[symbol] = mark
 
-    def _read_failed(self, event: ReadDone) -> None:
+    def _read_failed(self, event: ReadDone) -> Wants:
         account, failure = self._account, event.failure
         account.counters["read_failures"] += 1
         account.log("read.failed", {"read": event.want.read.value, "failure": str(failure)})
@@ -328,6 +324,8 @@ class Applier:
             text = f"reading {event.want.read}: the exchange refuses: {failure.code} {failure.message}"
             severity = "critical" if failure.reason is RejectReason.PERMISSION else "warning"
             account.concern(Concern("READ_FAILING", severity, event.want.read.value, text))
+            if failure.reason in DOUBTED_BY:
+                yield Want(DOUBTED_BY[failure.reason], None, account.clock.now_ms(), urgent=True)
 
     def _limited(self, failure: object) -> None:
         if isinstance(failure, Unavailable) and (failure.retry_after_ms or failure.banned):
@@ -456,6 +454,5 @@ def _true_ms(told: Order | Stop | None, at_ms: int) -> int:
 
 
 def _failed(outcome: Outcome) -> bool:
-    if isinstance(outcome, Rejected):
-        return outcome.reason not in BENIGN
-    return not isinstance(outcome, Accepted)
+    benign = isinstance(outcome, Rejected) and outcome.reason in BENIGN
+    return not (benign or isinstance(outcome, Accepted))

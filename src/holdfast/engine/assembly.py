@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from holdfast.engine.snapshot import snapshot, stops_textfile
 from holdfast.engine.view import View
 from holdfast.exchanges.factory import Credentials, make_exchange
 from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
+from holdfast.runtime.clock import SteadyClock
 from holdfast.runtime.ids import BotIds
 from holdfast.runtime.logs import Logs
 from holdfast.store import audit
@@ -84,6 +85,7 @@ def log_line(logs: Logs, account_id: str) -> LogLine:
 async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
     """A bot ready to run; what it opened is closed in reverse order. Raises `StoreError`,
     `UnsafeAddress`, `StrategyError`."""
+    place = replace(place, clock=SteadyClock(place.clock))
     async with AsyncExitStack() as stack:
         memory, epoch = await _memory(stack, settings, place)
         shared = ExchangeShared(

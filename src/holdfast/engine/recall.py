@@ -74,7 +74,9 @@ class StoreMemory:
     async def recall(self) -> Remembered:
         """What the last run left; requests that were being sent are Unknown from now on (R1.9)."""
         now = self._clock.now_ms()
-        intents = await self._writer.submit(lambda c: journal.forget_unsent(c, self._account_id, now))
+        found = await self._writer.submit(lambda c: journal.forget_unsent(c, self._account_id, now))
+        # Nothing that is remembered lies ahead: a clock that was set back would wait for it (G23).
+        intents = tuple(replace(each, signed_ms=min(each.signed_ms, now)) for each in found)
         return await self._blocking(lambda: self._store.read(lambda c: self._recall(c, intents, now)))
 
     def _recall(self, connection: Connection, intents: tuple[Journaled, ...], now: int) -> Remembered:
@@ -112,7 +114,7 @@ class StoreMemory:
             direction=trade.side,
             quantity=trade.quantity or trade.entry_quantity,
             entry_price=trade.entry_price,
-            opened_ms=trade.opened_ms,
+            opened_ms=min(trade.opened_ms, self._clock.now_ms()),
             stop_price=trade.stop_price,
             strategy=trade.strategy,
             adopted=trade.adopted,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from holdfast.domain.protocols import Clock
 from holdfast.runtime.pace import PaceFile
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where there is one, the clock that goes on while the machine sleeps: what slept with it has grown old."""
 
 
 class RealClock:
@@ -18,7 +21,26 @@ class RealClock:
         return time.time_ns() // _NS_PER_MS
 
     def monotonic_ms(self) -> int:
-        return time.monotonic_ns() // _NS_PER_MS
+        return time.clock_gettime_ns(_STEADY) // _NS_PER_MS
+
+
+class SteadyClock:
+    """A wall clock that is read once, at the start, and runs on from there whatever is set on the machine.
+
+    Ages, deadlines and the order of facts rest on the bot's clock: set back, what is read now would look
+    older than what was read before; set ahead, everything would look stale, and a request under way dead.
+    How far it is from the exchange's clock is measured anyway.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start_ms = clock.now_ms() - clock.monotonic_ms()
+
+    def now_ms(self) -> int:
+        return self._start_ms + self._clock.monotonic_ms()
+
+    def monotonic_ms(self) -> int:
+        return self._clock.monotonic_ms()
 
 
 class SharedClock:
