@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from holdfast.domain.intents import Journaled
+from holdfast.domain.orders import Stop
 
 LOOK_MS = 1_000
 MISSING_MS = 5_000
@@ -20,29 +20,29 @@ AGAIN_MS = 15_000
 
 @dataclass(slots=True)
 class LostStops:
-    """Every accepted stop until its end is known, by the exchange's id."""
+    """Every stop of ours that was heard to stand, until its end is known; by the exchange's id."""
 
-    _placed: dict[str, Journaled] = field(default_factory=dict)
+    _standing: dict[str, Stop] = field(default_factory=dict)
     _ask_ms: dict[str, int] = field(default_factory=dict)
     """Of those that are missing: when to ask for them."""
     _looked_ms: int = 0
 
-    def placed(self, stop_id: str, journaled: Journaled) -> None:
-        self._placed[stop_id] = journaled
+    def stands(self, stop: Stop) -> None:
+        self._standing[stop.stop_id] = stop
 
     def ended(self, stop_id: str) -> None:
         """The exchange told so."""
-        self._placed.pop(stop_id, None)
+        self._standing.pop(stop_id, None)
         self._ask_ms.pop(stop_id, None)
 
-    def due(self, standing: Callable[[], Collection[str]], now_ms: int) -> list[Journaled]:
-        """Those to ask for now; *standing*: ids of the stops that are believed to stand."""
-        if not self._placed or 0 <= now_ms - self._looked_ms < LOOK_MS:
+    def due(self, believed: Callable[[], Collection[str]], now_ms: int) -> list[Stop]:
+        """Those to ask for now; *believed*: ids of the stops that are believed to stand."""
+        if not self._standing or 0 <= now_ms - self._looked_ms < LOOK_MS:
             return []
         self._looked_ms = now_ms
-        believed = standing()
-        missing = [stop_id for stop_id in self._placed if stop_id not in believed]
+        seen = believed()
+        missing = [stop_id for stop_id in self._standing if stop_id not in seen]
         self._ask_ms = {stop_id: self._ask_ms.get(stop_id, now_ms + MISSING_MS) for stop_id in missing}
         due = [stop_id for stop_id, at_ms in self._ask_ms.items() if now_ms >= at_ms]
         self._ask_ms |= dict.fromkeys(due, now_ms + AGAIN_MS)
-        return [self._placed[stop_id] for stop_id in due]
+        return [self._standing[stop_id] for stop_id in due]

@@ -16,7 +16,7 @@ from holdfast.domain.intents import (
     Rejected,
     RejectReason,
 )
-from holdfast.domain.orders import Heard, OrderState
+from holdfast.domain.orders import Heard, OrderState, Stop
 from holdfast.domain.protocols import Clock
 from holdfast.engine.events import Answered, Inbox, Told
 from holdfast.engine.executor import settle
@@ -65,9 +65,9 @@ class Resolver:
             self._asking.discard(journaled.client_id)
             self._asked_ms[journaled.client_id] = self._clock.now_ms()
 
-    async def look_for(self, journaled: Journaled) -> None:
+    async def look_for(self, stop: Stop) -> None:
         """Ask what became of a stop that is missing; told as the stream would have told it."""
-        lookup = await self._look_up(journaled)
+        lookup = await self._exchange.find_stop(stop.symbol, stop.client_id, priority=Priority.OBSERVE)
         if isinstance(lookup, Accepted) and lookup.stop is not None:
             news = StopNews(stop=lookup.stop, exchange_ms=lookup.stop.updated_ms)
             self._inbox.put(Told(news, self._clock.now_ms()), urgent=True)

@@ -188,6 +188,8 @@ class AccountState:
         if gone:
             self.stops_confirmed.discard(stop.stop_id)
             self.lost.ended(stop.stop_id)
+        elif self.is_ours(stop.client_id):
+            self.lost.stands(stop)
         self.stops.hear(stop.symbol, stop.stop_id, None if gone else stop, at_ms)
 
     def hear_order(self, order: Order, at_ms: int) -> None:
@@ -251,7 +253,6 @@ class AccountState:
         """A placed stop counts as standing from the reply on; the census verifies it."""
         intent = journaled.intent
         stop = accepted.stop or stop_from(intent, journaled.client_id, accepted.exchange_id, at_ms)
-        self.lost.placed(stop.stop_id, journaled)
         self.hear_stop(stop, at_ms)
 
     def cancelled_stop(self, intent: Intent, at_ms: int) -> None:

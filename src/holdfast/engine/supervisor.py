@@ -345,8 +345,8 @@ class Supervisor:
             if self.resolver.wanted(journaled):
                 self.spawn(f"resolve {journaled.client_id}", self.resolver.resolve(journaled))
         state = self.account.state
-        for journaled in state.lost.due(state.believed_stops, self.account.clock.now_ms()):
-            self.spawn(f"look for {journaled.client_id}", self.resolver.look_for(journaled))
+        for stop in state.lost.due(state.believed_stops, self.account.clock.now_ms()):
+            self.spawn(f"look for {stop.client_id}", self.resolver.look_for(stop))
 
     def _read(self, wants: tuple[Want, ...], now: int) -> None:
         account = self.account
