@@ -82,6 +82,24 @@ def test_number_of_parts_is_bounded() -> None:
 # --- waiting -------------------------------------------------------------------------------------
 
 
+def test_an_odd_rest_does_not_keep_the_whole_from_being_closed() -> None:
+    """The step became coarser than the position (G18)."""
+    rules = replace(INSTRUMENT, quantity_step=D("0.02"), quantity_min=D("0.02"))
+    parts = market_closes(position(), D("0.05"), rules, priority=Priority.EMERGENCY, reason="test")
+    assert [part.quantity for part in parts] == [D("0.04")]
+
+
+def test_dust_is_tried_again_but_seldom() -> None:
+    """What is below the step is refused whatever the form; the rules may change back (G18)."""
+    rules = replace(INSTRUMENT, quantity_step=D(1), quantity_min=D(1))
+    tries = (close(refused(RejectReason.FILTER), 1_000),)
+    world = closing(*tries, instruments={BTC: rules})
+    assert way(world) == Hold("too small for any order", NOW_MS + 59_000, failed=True)
+    send = way(replace(world, now_ms=NOW_MS + 59_000))
+    assert isinstance(send, Send)
+    assert send.intents[0].quantity == abs(position().quantity)
+
+
 def test_close_under_way_is_waited_for() -> None:
     assert isinstance(way(closing(close(None, 100))), Hold)
 

@@ -22,6 +22,8 @@ from holdfast.domain.orders import Direction, OrderType, PositionSide, TimeInFor
 SLICES = 4
 PARTS_MAX = 50
 """Orders of one try; what is left is closed by the next."""
+DUST_PAUSE_MS = 60_000
+"""So long between two tries to close what no order can be for (G18)."""
 COLLAR = Decimal("0.02")
 """How far from the mark a limit order of the last rung may go, as a ratio."""
 
@@ -51,7 +53,7 @@ def close_position(key: PositionKey, facts: Facts, *, priority: Priority, reason
     position = facts.positions[key]
     tries = tuple(a for a in facts.attempts.get(key, ()) if a.purpose is Purpose.CLOSE)
     if tries:
-        hold = _must_wait(tries, facts)
+        hold = _must_wait(tries, facts, is_dust=dust(position, facts))
         if hold is not None:
             return hold
     rung = _rung(tries)
@@ -61,11 +63,21 @@ def close_position(key: PositionKey, facts: Facts, *, priority: Priority, reason
     return Send(intents, rung)
 
 
-def _must_wait(tries: tuple[Attempt, ...], facts: Facts) -> Hold | None:
+def dust(position: Position, facts: Facts) -> bool:
+    """Less than an order may be for, by the rules as they stand; reduce-only orders bypass the minimum
+    notional, but nothing bypasses the step and the smallest quantity (G18)."""
+    instrument = facts.instruments.get(position.symbol)
+    return instrument is not None and not instrument.quantity_down(abs(position.quantity))
+
+
+def _must_wait(tries: tuple[Attempt, ...], facts: Facts, *, is_dust: bool) -> Hold | None:
     last, patience = tries[-1], facts.protection.retry_max_ms
     if any(a.outcome is None and facts.now_ms - a.at_ms < patience for a in tries):
         return Hold("a close is under way", last.at_ms + patience)
     match last.outcome:
+        case Rejected(reason=RejectReason.FILTER) if is_dust:
+            until = last.at_ms + DUST_PAUSE_MS
+            return Hold("too small for any order", until, failed=True) if facts.now_ms < until else None
         case Rejected(reason=reason):
             return _after_refusal(tries, facts, unread=reason is RejectReason.NOTHING_TO_REDUCE)
         case Unavailable():
@@ -141,7 +153,11 @@ def _market(position: Position, facts: Facts, priority: Priority, reason: str) -
 def market_closes(
     position: Position, quantity: Decimal, instrument: Instrument | None, *, priority: Priority, reason: str
 ) -> tuple[Intent, ...]:
-    """*quantity* in one order, or in as many as the exchange's largest market order makes necessary."""
+    """*quantity* in one order, or in as many as the exchange's largest market order makes necessary.
+
+    An odd rest, which a step that became coarser leaves, must not keep the whole from being closed.
+    """
+    quantity = (instrument.quantity_down(quantity) or quantity) if instrument else quantity
     largest = (
         instrument.market_quantity_max if instrument and instrument.market_quantity_max > 0 else quantity
     )

@@ -84,7 +84,7 @@ def step(facts: Facts, findings: tuple[Finding, ...]) -> Plan:
     leaves: list[Leave] = []
     intents: list[Intent] = []
     wants: list[Want] = []
-    concerns = [_foreign_position(key) for key in unmanaged] + _stuck_stops(facts)
+    concerns = [_foreign_position(key) for key in unmanaged] + _stuck_stops(facts) + _dust(facts)
     for key in sorted(facts.positions, key=lambda k: (str(k.symbol), k.side.value)):
         if key in unmanaged:
             continue
@@ -190,6 +190,23 @@ def _stuck_stops(facts: Facts) -> list[Concern]:
     ]
 
 
+def _dust(facts: Facts) -> list[Concern]:
+    """What is being left and is too small for any order: only a person or the exchange can close it."""
+    leaving = (key for key, tracked in facts.tracked.items() if tracked.closing_reason)
+    rests = (facts.positions[key] for key in sorted(leaving, key=str) if key in facts.positions)
+    return [
+        Concern(
+            "DUST",
+            "warning",
+            str(rest.symbol),
+            f"{rest.symbol}: the rest of {rest.quantity} is smaller than any order may be; it keeps its"
+            " stop; close it at the exchange",
+        )
+        for rest in rests
+        if closing.dust(rest, facts)
+    ]
+
+
 # --- tidying -------------------------------------------------------------------------------------
 
 
@@ -267,9 +284,14 @@ def _stale_reads(facts: Facts) -> list[Want]:
     return [
         Want(Read.POSITIONS, None, _due(facts.positions_read, positions)),
         Want(Read.BALANCE, None, _due(facts.balance, fresh.balance_ms)),
-        Want(Read.CONFIG, None, _due(facts.config, fresh.config_ms)),
+        Want(Read.CONFIG, None, _due(facts.config, fresh.orders_ms if _adrift(facts) else fresh.config_ms)),
         *_book_reads(facts),
     ]
+
+
+def _adrift(facts: Facts) -> bool:
+    """Entries are refused for a setting of the account: that it is right again should be seen soon."""
+    return facts.config is not None and facts.config.value.position_mode is not facts.expected_mode
 
 
 def _due(fact: object, period_ms: int) -> int:

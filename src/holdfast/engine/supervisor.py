@@ -36,7 +36,7 @@ from holdfast.store.flags import stoploss_missing
 
 SYNC_PATIENCE_MS = 30_000
 RECONCILE_ROUNDS = 3
-RESTATED = ("FOREIGN_POSITION", "STOP_STUCK")
+RESTATED = ("FOREIGN_POSITION", "STOP_STUCK", "DUST")
 """Alerts that every step raises anew while their cause lasts."""
 OF_POSITIONS = (
     "STOP_LOST",
