@@ -173,9 +173,12 @@ class World:
     def bot_runs(self) -> bool:
         return bool(self.lives) and self.life.running
 
-    def start_bot(self) -> Life:
-        """Build the bot from what the home holds, and start it; returns at once."""
-        if self.bot_runs:
+    def start_bot(self, *, beside: bool = False) -> Life:
+        """Build the bot from what the home holds, and start it; returns at once.
+
+        *beside* a running one, as on another machine with the same store: whoever asks ends the first.
+        """
+        if self.bot_runs and not beside:
             raise BotEnded("the bot is still running: one home, one bot")
         number = len(self.lives) + 1
         life = Life(

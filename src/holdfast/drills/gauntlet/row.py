@@ -24,6 +24,7 @@ _MODULES = (
     "kills",
     "streams",
     "settings",
+    "clocks",
     "disaster",
 )
 """Where rows are told; they register themselves when imported."""
