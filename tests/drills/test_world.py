@@ -148,7 +148,7 @@ def test_it_can_die_at_every_kind_of_point_and_comes_back(kind: PointKind) -> No
         deaths = []
 
         def at_point(point: Point) -> None:
-            if point.kind is kind and point.number in (20, 50, 80):
+            if point.kind is kind and point.number in (20, 40, 60):
                 deaths.append(point)
                 world.kill_bot()
 
@@ -157,7 +157,7 @@ def test_it_can_die_at_every_kind_of_point_and_comes_back(kind: PointKind) -> No
             if not world.bot_runs:
                 world.start_bot()
             await world.run_for(500)
-        assert [point.number for point in deaths] == [20, 50, 80]
+        assert [point.number for point in deaths] == [20, 40, 60]
         await world.await_sync()
         await world.stop_bot()
         assert world.truth().positions == ()

@@ -320,7 +320,9 @@ def run_drill(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
     loop.at_check = gc.collect
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(main)
+        result = loop.run_until_complete(main)
+        gc.collect()  # what was dropped unnoticed has to be told before the drill is judged
+        return result
     finally:
         asyncio.set_event_loop(None)
         loop.close()
