@@ -72,6 +72,7 @@ STORIES: dict[str, list[Seen]] = {
     "position stood naked for over two seconds": [NAKED, cover(2_001, covered=True)],
     "stop re-made after cancel by hand": [row("algo", 0, status="canceled"), COVERED],
     "stop lost": [alarm("STOP_LOST")],
+    "stop stuck was alarmed": [alarm("STOP_STUCK")],
     "stop missing was alarmed": [alarm("STOP_MISSING")],
     "stop refused": [told("ORDER_REJECTED", purpose="place_stop")],
     "protect deadline closed a position": [

@@ -34,8 +34,8 @@ class Hand:
         self._world = world
         self._deeds: Mapping[str, Callable[[Symbol, Trouble], Done]] = {
             "expire_stream": self._expire_stream,
-            "thin": lambda s, t: self._liquidity(s, _decimal(t, "ratio")),
-            "dry": lambda s, _: self._liquidity(s, ZERO),
+            "thin": lambda s, t: self._liquidity(s, _decimal(t, "ratio"), int(t.numbers["levels"])),
+            "dry": lambda s, _: self._liquidity(s, ZERO, None),
             "spread": self._spread,
             "coarse": self._coarse,
             "leverage": self._leverage,
@@ -101,8 +101,8 @@ class Hand:
 
     # --- the market ----------------------------------------------------------------------------------
 
-    def _liquidity(self, symbol: Symbol, ratio: Decimal) -> Done:
-        self._core.set_liquidity(symbol, ratio)
+    def _liquidity(self, symbol: Symbol, ratio: Decimal, levels: int | None) -> Done:
+        self._core.set_liquidity(symbol, ratio, levels=levels)
         return 1, lambda: self._core.set_liquidity(symbol, ONE)
 
     def _spread(self, symbol: Symbol, trouble: Trouble) -> Done:

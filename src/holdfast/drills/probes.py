@@ -98,7 +98,7 @@ _UNKNOWN = (
         "stream told the end before the answer",
         "the answer came to an order that was over",
         alone(
-            journal("ORDER_FILLED", before="sending", purpose="enter"),
+            journal("ORDER_FILLED", before=("sending", "working"), purpose="enter"),
             _answered,
             within_ms=MINUTE,
             same=("client_id",),
@@ -146,6 +146,7 @@ _PROTECTION = (
         then(_by_hand, _covered, within_ms=MINUTE, same=("symbol",)),
     ),
     Probe("stop lost", "what covered is gone", alert("STOP_LOST")),
+    Probe("stop stuck was alarmed", "it triggers and nothing comes of it", alert("STOP_STUCK")),
     Probe("stop missing was alarmed", "nothing covers for two seconds", alert("STOP_MISSING")),
     Probe("stop refused", "by the exchange, for good", journal("ORDER_REJECTED", purpose="place_stop")),
     Probe(

@@ -14,7 +14,7 @@ import math
 import random
 from collections.abc import Iterable
 
-from holdfast.drills.kinds import KINDS, Kind, Number, Span
+from holdfast.drills.kinds import KINDS, Kind, Moment, Number, Plane, Span
 from holdfast.drills.plan import Schedule, Trouble, schedule_of, trouble
 
 HOUR_MS = 3_600_000
@@ -31,6 +31,12 @@ AFTERMATH_MS = 60_000
 QUIET_START_MS = 120_000
 """The bot may start in peace."""
 QUIET_END_SHARE = 0.05
+SELDOM = frozenset({"send", "order", "close", "stop", "cancel", "find", "trades", "key", "rules", "config"})
+"""Requests that are made now and then only: what is to strike them has to last."""
+LASTING = Span(10 * 60_000, 2 * 60_000, 30 * 60_000)
+OFTEN_MIN = 0.3
+WORST_MOMENTS = (Moment.NOW, Moment.SUBMIT, Moment.FILL, Moment.RECONCILE)
+"""When a process dies or stands still: anywhere, and where most is under way."""
 
 
 def draw(seed: int, hours: float) -> Schedule:
@@ -64,14 +70,25 @@ def _strikes(chance: random.Random, kind: Kind, length_ms: int) -> Iterable[Trou
 
 
 def _trouble(chance: random.Random, kind: Kind, at_ms: int) -> Trouble:
+    target, numbers = chance.choice(kind.targets), _numbers(chance, kind)
+    lasts_ms = kind.lasts_ms
+    if lasts_ms and target in SELDOM:
+        lasts_ms = LASTING
+        if "probability" in numbers:
+            numbers["probability"] = max(OFTEN_MIN, numbers["probability"])
     return trouble(
         kind.name,
         at_ms,
-        target=chance.choice(kind.targets),
+        target=target,
+        on=chance.choice(WORST_MOMENTS) if kind.plane is Plane.PROCESS else kind.on,
         word=chance.choice(kind.words or ("",)),
-        for_ms=int(_number(chance, kind.lasts_ms)) if kind.lasts_ms else 0,
-        numbers={name: _number(chance, span) for name, span in kind.numbers.items()},
+        for_ms=int(_number(chance, lasts_ms)) if lasts_ms else 0,
+        numbers=numbers,
     )
+
+
+def _numbers(chance: random.Random, kind: Kind) -> dict[str, Number]:
+    return {name: _number(chance, span) for name, span in kind.numbers.items()}
 
 
 def _number(chance: random.Random, span: Span) -> Number:
@@ -112,4 +129,4 @@ def cost(each: Trouble) -> int:
     down_ms = int(each.numbers.get("down_ms", 0)) + int(each.numbers.get("pause_ms", 0))
     if kind.heavy:
         return each.for_ms + AFTERMATH_MS
-    return down_ms + AFTERMATH_MS if kind.plane == "process" else 0
+    return down_ms + AFTERMATH_MS if kind.plane is Plane.PROCESS else 0

@@ -7,7 +7,20 @@ from decimal import Decimal
 import pytest
 
 from holdfast.simulator.core.model import AccountEvent, CoreRefusal, Execution, OrderEvent
-from tests.simulator.core.build import BAR, FOO, FUNDING_MS, ME, START_MS, buy, core, flat, go, held, protect
+from tests.simulator.core.build import (
+    BAR,
+    FOO,
+    FUNDING_MS,
+    ME,
+    START_MS,
+    buy,
+    core,
+    flat,
+    go,
+    held,
+    protect,
+    stored,
+)
 
 D = Decimal
 
@@ -102,3 +115,14 @@ def test_a_stop_triggers_by_hand_wherever_the_price_is() -> None:
     world.trigger_by_hand(ME, algo_id=stop.algo_id)
     go(world, 1)
     assert held(world) == 0
+
+
+def test_a_cut_book_fills_a_part_and_the_rest_expires() -> None:
+    world = core()
+    world.set_liquidity(FOO, D("0.01"), levels=2)
+    made = buy(world, "100")
+    order = stored(world, made)
+    assert order.status.value == "expired"
+    assert order.filled == D("7.5"), "a unit of 2.5 at the first level, two at the second"
+    world.set_liquidity(FOO, D(1))
+    assert stored(world, buy(world, "100")).status.value == "filled"

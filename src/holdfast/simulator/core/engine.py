@@ -329,10 +329,14 @@ class Core:
         """Multiply the symbol's path by *ratio* from now on, at the next second or spread over *seconds*."""
         self._world.quote(symbol).move(ratio, seconds)
 
-    def set_liquidity(self, symbol: Symbol, ratio: Decimal, spread_ratio: Decimal | None = None) -> None:
-        """Scale what the book holds (0 = nothing to trade with); optionally replace the spread ratio."""
+    def set_liquidity(
+        self, symbol: Symbol, ratio: Decimal, spread_ratio: Decimal | None = None, levels: int | None = None
+    ) -> None:
+        """Scale what the book holds (0 = nothing to trade with); optionally replace the spread ratio.
+        *levels* cuts the book behind so many, None makes it whole again."""
         quote = self._world.quote(symbol)
         quote.liquidity = float(ratio)
+        quote.book_levels = self.config.book_levels if levels is None else levels
         if spread_ratio is not None:
             quote.spread_ratio = float(spread_ratio)
 

@@ -50,6 +50,7 @@ class Quote:
         self.factor = 1.0
         self._moves: list[list[float]] = []
         self.liquidity = 1.0
+        self.book_levels = config.book_levels
         self.frozen = False
         self.spread_ratio = float(config.spread_ratio)
         self._shown: tuple[tuple[object, ...], PriceEvent] | None = None
@@ -236,7 +237,7 @@ class Quote:
         spacing = round(self.last_ticks * float(self.config.level_ratio)) or 1
         best, sign = (self.ask_ticks, 1) if taker is Side.BUY else (self.bid_ticks, -1)
         gone = self.taken[taker]
-        for index in range(self.config.book_levels):
+        for index in range(self.book_levels):
             ticks = best + sign * index * spacing
             if ticks <= 0:
                 return
