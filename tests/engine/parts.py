@@ -158,8 +158,10 @@ class FakeExchange:
         self.since.append(since_ms)
         return Fact(self.executions, NOW_MS, NOW_MS)
 
-    async def find_order(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup:
-        self.asked.append(f"order {client_id}")
+    async def find_order(
+        self, symbol: Symbol, client_id: str, *, order_id: str = "", priority: Priority
+    ) -> Lookup:
+        self.asked.append(f"order {client_id or order_id}")
         return self.found
 
     async def find_stop(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from holdfast.decisions.evidence import Evidence
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.reconcile import Appeared, Finding, Flipped, ForeignOrder, Resized, Vanished
-from holdfast.domain.intents import Purpose
+from holdfast.domain.intents import Accepted, Purpose
 from holdfast.domain.orders import Fill, OrderState, Side
 from holdfast.engine.alerts import Alerts
 from holdfast.engine.bookkeeper import EXCHANGE_CLOSED, PATIENCE, Bookkeeper
@@ -228,6 +228,23 @@ async def test_executions_are_asked_for_from_the_entry_on(desk: Desk) -> None:
     await asking
     assert desk.exchange.since[0] == ENTRY.signed_ms + 7_000 - 1_000
     assert desk.books.pending == {}
+
+
+async def test_the_sender_is_asked_for_where_the_executions_do_not_say(desk: Desk) -> None:
+    """The exchange's list of executions carries no client ids (found by G10)."""
+    held = desk.opened()
+    desk.exchange.executions = (BOUGHT, SOLD)
+    desk.exchange.found = Accepted(
+        exchange_id=SOLD.order_id, order=order(order_id=SOLD.order_id, client_id="adl_autoclose")
+    )
+    desk.gone(held)
+    asking = asyncio.create_task(desk.work.pop())
+    (event,) = await desk.inbox.get()
+    assert isinstance(event, FillsRead)
+    desk.books.exit_read(event)
+    await asking
+    assert desk.exchange.asked == [f"order {SOLD.order_id}"]
+    assert desk.memory.words("correct")[0][1].cause == "adl"
 
 
 def test_exit_that_never_comes_out_even_is_taken_after_some_looks(desk: Desk) -> None:

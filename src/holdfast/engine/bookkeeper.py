@@ -12,7 +12,7 @@ from holdfast.decisions.facts import Tracked
 from holdfast.decisions.reconcile import Appeared, Drift, Finding, Flipped, ForeignOrder, Resized, Vanished
 from holdfast.decisions.step import Concern
 from holdfast.domain.account import Position, PositionKey
-from holdfast.domain.intents import Journaled, Priority, Purpose
+from holdfast.domain.intents import Accepted, Journaled, Priority, Purpose
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Direction, Fill, Side
 from holdfast.domain.symbol import Symbol
@@ -28,6 +28,9 @@ FIRST_PAUSE_MS = 300
 PAUSE_MAX_MS = 30_000
 PATIENCE = 6
 """After so many looks at the executions a figure that does not come out even is taken (10 s and more)."""
+
+SENDERS_MAX = 10
+"""Of so many of the last closing executions the order is asked for."""
 
 OWN_CAUSES = {Purpose.PLACE_STOP: "stop", Purpose.CLOSE: "bot"}
 SYSTEM_CAUSES = {"autoclose-": "liquidation", "adl_autoclose": "adl", "settlement_autoclose-": "settlement"}
@@ -212,14 +215,37 @@ class Bookkeeper:
     async def _ask_fills(self, tracked: Tracked) -> None:
         pause = FIRST_PAUSE_MS
         since = first_fill_ms(tracked) + self._exchange.clock_offset_ms()
+        senders: dict[str, str] = {}
+        looks = 0
         while tracked.trade_id in self.pending:
             await self._sleep(pause / 1000)
-            pause = min(pause * 2, PAUSE_MAX_MS)
+            pause, looks = min(pause * 2, PAUSE_MAX_MS), looks + 1
             try:
                 fact = await self._exchange.fills(tracked.key.symbol, since, priority=Priority.OBSERVE)
             except ExchangeError:
                 continue
-            self._inbox.put(FillsRead(tracked.trade_id, fact.value, fact.complete))
+            if await self._find_senders(tracked, fact.value, senders) or looks >= PATIENCE:
+                fills = tuple(replace(f, client_id=senders.get(f.order_id, f.client_id)) for f in fact.value)
+                self._inbox.put(FillsRead(tracked.trade_id, fills, fact.complete))
+
+    async def _find_senders(self, tracked: Tracked, fills: Sequence[Fill], senders: dict[str, str]) -> bool:
+        """Learn the client ids of closing orders that we do not know; False while one is not found.
+
+        The list of executions does not carry them, and only they tell a liquidation from a hand, or our
+        own stop after a restart (R3.2).
+        """
+        closing = [f for f in fills if f.side is tracked.direction.closing and not f.client_id]
+        unknown = [
+            order_id
+            for order_id in dict.fromkeys(f.order_id for f in closing[-SENDERS_MAX:])
+            if order_id not in senders and self._state.purpose_of(order_id, "") is None
+        ]
+        for order_id in unknown:
+            symbol, low = tracked.key.symbol, Priority.OBSERVE
+            found = await self._exchange.find_order(symbol, "", order_id=order_id, priority=low)
+            if isinstance(found, Accepted) and found.order is not None:
+                senders[order_id] = found.order.client_id
+        return all(order_id in senders for order_id in unknown)
 
     def exit_read(self, event: FillsRead) -> None:
         """Close for good when the executions account for the whole position; else keep asking."""

@@ -174,8 +174,13 @@ class Exchange(Protocol):
         """Executions since *since_ms* (exchange time), oldest first."""
         ...
 
-    async def find_order(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup:
-        """The order with that client id, whatever its state: `Accepted` with `.order`, or `NotFound`."""
+    async def find_order(
+        self, symbol: Symbol, client_id: str, *, order_id: str = "", priority: Priority
+    ) -> Lookup:
+        """The order with that client id, whatever its state: `Accepted` with `.order`, or `NotFound`.
+
+        With *order_id* the order that the exchange named so, whoever sent it; *client_id* is empty then.
+        """
         ...
 
     async def find_stop(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup: ...

@@ -211,9 +211,11 @@ class BinanceExchange:
         body = await self._caller.read(request, priority)
         return self._rows(request, decode.TRADES, lambda row: decode.fill(row, self._names), body)
 
-    async def find_order(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup:
-        request = requests.find_order(self._names.wire(symbol), client_id)
-        return await self._find(request, lambda body: self._found_order(body, symbol, client_id), priority)
+    async def find_order(
+        self, symbol: Symbol, client_id: str, *, order_id: str = "", priority: Priority
+    ) -> Lookup:
+        request, id_ = requests.find_order(self._names.wire(symbol), client_id, order_id), client_id or None
+        return await self._find(request, lambda body: self._found_order(body, symbol, id_), priority)
 
     async def find_stop(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup:
         request = requests.find_stop(client_id)

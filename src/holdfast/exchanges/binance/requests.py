@@ -176,8 +176,9 @@ def _of_one_or_all(endpoint: str, wire_id: str | None) -> Request:
     return Request(endpoint, {"symbol": wire_id}, 1) if wire_id else Request(endpoint, {}, 40)
 
 
-def find_order(wire_id: str, client_id: str) -> Request:
-    return Request("fapiPrivateGetOrder", {"symbol": wire_id, "origClientOrderId": client_id}, 1)
+def find_order(wire_id: str, client_id: str, order_id: str = "") -> Request:
+    which = {"orderId": order_id} if order_id else {"origClientOrderId": client_id}
+    return Request("fapiPrivateGetOrder", {"symbol": wire_id, **which}, 1)
 
 
 def find_stop(client_id: str) -> Request:
