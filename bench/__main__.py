@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import cycle, memory, order, protect, step, store
+from bench import cycle, drills, memory, order, protect, step, store
 from bench.report import BenchFailed, Report, Row, now_text, processor_ticks, stolen_pct
 
 Bench = Callable[[bool, Callable[[str], None]], list[Row]]
@@ -19,6 +19,7 @@ BENCHES: dict[str, Bench] = {
     "store": store.run,
     "step": step.run,
     "memory": memory.run,
+    "drills": drills.run,
 }
 ABOUT = """\
 protect   fill → stop confirmed, and 20 positions flat, in round trips of 50 ms
@@ -27,6 +28,7 @@ order     an entry with its journal against the same request signed by hand
 store     durable writes: alone, together, and an urgent one before which many wait
 step      the decision alone, by number of positions
 memory    one more account against one more ccxt client
+drills    how much faster than real time a whole world runs, by processor time
 
 What each figure means: docs/benchmarks.md. Nothing passes or fails here.
 """

@@ -101,15 +101,15 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
 
 
 def _table(outcomes: tuple[Outcome, ...]) -> Table:
-    table = Table(title="gauntlet", title_justify="left")
-    for name in ("drill", "fault", "verdict"):
-        table.add_column(name)
+    table = Table(title="gauntlet", title_justify="left", box=None, expand=True, padding=(0, 2, 0, 0))
+    table.add_column("drill", no_wrap=True)
+    table.add_column("fault", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("verdict", ratio=1, no_wrap=True, overflow="ellipsis")
     for name in ("naked", "orders"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in outcomes:
         style = "" if each.verdict in FINE else "bold red"
         verdict = f"{each.verdict}: {each.row.needs}" if each.row.needs else each.verdict.value
-        table.add_row(
-            each.row.id, each.row.fault, verdict, naked(each.naked_s), str(each.orders_sent), style=style
-        )
+        cells = (each.row.id, each.row.fault, verdict, naked(each.naked_s), str(each.orders_sent))
+        table.add_row(*cells, style=style)
     return table
