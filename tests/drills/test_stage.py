@@ -29,7 +29,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "status_unknown": {"for_ms": 5 * MINUTE_MS, "numbers": {"times": 1}},
     "bus_error": {"for_ms": 5 * MINUTE_MS, "numbers": {"times": 1}},
     "banned": {"for_ms": 20_000, "numbers": {"retry_after_s": 10}},
-    "disk_full": {"for_ms": 4 * MINUTE_MS},
+    "disk_full": {"for_ms": 4 * MINUTE_MS, "on": ""},
+    "disk_read_only": {"on": ""},
     "fill_before_ack": {"for_ms": 5 * MINUTE_MS},
     "odd_events": {"for_ms": 5 * MINUTE_MS},
     "cancel_race": {"for_ms": 10 * MINUTE_MS, "numbers": {"times": 2}},
@@ -39,7 +40,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "would_trigger": {"for_ms": 10 * MINUTE_MS},
     "not_visible_yet": {"for_ms": 20 * MINUTE_MS},
     "nothing_there": {"target": "positions"},
-    "database_locked": {"for_ms": 20_000},
+    "database_locked": {"on": ""},
     "clock_drifts": {"for_ms": 5 * MINUTE_MS},
 }
 # And which other has to happen with it.
@@ -107,15 +108,23 @@ def usual(name: str, at_ms: int) -> Trouble:
     return trouble(name, at_ms, **(given | {"numbers": often | given.get("numbers", {})}))
 
 
-@pytest.mark.parametrize("family", list(Family))
-def test_every_kind_of_a_family_fires(family: Family) -> None:
-    names = sorted((name for name, kind in KINDS.items() if kind.family is family), key=LASTING.__contains__)
+def silent(names: list[str], seed: int) -> list[str]:
+    """One world with all of them, one after the other: those that struck nothing."""
     troubles = [usual(name, FIRST_MS + APART_MS * place) for place, name in enumerate(names)]
     beside = [trouble(at_ms=each.at_ms, **WITH[each.kind]) for each in troubles if each.kind in WITH]
     length_ms = FIRST_MS + APART_MS * len(names) + 12 * MINUTE_MS
-    seen = world_of(schedule_of(5, length_ms, [*troubles, *beside]))
-    silent = {each.trouble.kind for each in seen.played if not each.hits}
-    assert silent == set()
+    seen = world_of(schedule_of(5, length_ms, [*troubles, *beside]), seed=seed)
+    struck = {each.trouble.kind for each in seen.played if each.hits}
+    return [name for name in names if name not in struck]
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_every_kind_of_a_family_fires(family: Family) -> None:
+    """Some need luck (a cancel, an entry in time): what one world does not show another does."""
+    names = sorted((name for name, kind in KINDS.items() if kind.family is family), key=LASTING.__contains__)
+    for seed in (3, 4, 5):
+        names = silent(names, seed) if names else []
+    assert names == []
 
 
 # --- seen from outside -------------------------------------------------------------------------------

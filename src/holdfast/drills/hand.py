@@ -87,12 +87,10 @@ class Hand:
         return heal
 
     def symbol(self, trouble: Trouble) -> Symbol:
-        """Whom it strikes: of *held* the first with a position, else any, told by the time of striking."""
-        symbols = sorted(self._core.symbols())
+        """Whom it strikes: one of those *held* (any when none is), or any; which one its time tells."""
         held = sorted(position.symbol for position in self._world.truth().positions)
-        if trouble.target == "held" and held:
-            return held[0]
-        return symbols[trouble.at_ms % len(symbols)]
+        among = held if trouble.target == "held" and held else sorted(self._core.symbols())
+        return among[trouble.at_ms % len(among)]
 
     def _quantity(self, symbol: Symbol) -> Decimal:
         """Signed; of the one-way position."""

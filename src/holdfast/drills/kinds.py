@@ -137,7 +137,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "account_reads": ("positions", "stops", "orders", "balance", "trades", "find", "config", "reads"),
     "streams": STREAMS,
     "links": ("all", "rest", "user", "market"),
-    # A symbol with a position (the first by name; any when there is none), or any of all.
+    # A symbol with a position (any when there is none), or any of all.
     "held": ("held", "any"),
 }
 _SECOND, _MINUTE = 1_000, 60_000

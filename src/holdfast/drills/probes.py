@@ -239,7 +239,7 @@ _RESTART = (
     Probe(
         "kill while submit in flight",
         "the order had arrived, its answer never did",
-        alone(then(_sent, _died, within_ms=2 * SECOND), _answered, within_ms=2 * SECOND),
+        alone(then(_sent, _died, within_ms=2 * SECOND), _answered, within_ms=2 * SECOND, same=("client_id",)),
     ),
     Probe(
         "restart with a position open",

@@ -16,7 +16,7 @@ from typing import Any
 class Seen:
     """One thing that was seen. *at_ms* is true time, of kind `journal` the bot's.
 
-    Kinds: `request` (method, path, faults, parameters), `order`, `algo`, `account`, `config`,
+    Kinds: `request` (method, path, faults, client_id, parameters), `order`, `algo`, `account`, `config`,
     `margin_call` (the exchange's events), `cover` (symbol; covered True, False, None = position over),
     `said` (event, life and fields of a line of the bot's log), `journal` (event and details of a link of
     the audit chain), `born`, `died` (life), `began`, `healed` (trouble, target, hits).

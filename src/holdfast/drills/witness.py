@@ -58,8 +58,14 @@ class Witness:
         self._seen.append(Seen(kind, at_ms, fields))
 
     def _arrived(self, arrival: Arrival) -> None:
-        faults = [fault.kind.value for fault in arrival.faults]
-        fields = {"method": arrival.method, "path": arrival.path, "faults": faults, **arrival.params}
+        sent = arrival.params
+        fields = {
+            **sent,
+            "method": arrival.method,
+            "path": arrival.path,
+            "faults": [fault.kind.value for fault in arrival.faults],
+            "client_id": sent.get("newClientOrderId", sent.get("clientAlgoId", "")),
+        }
         self._note("request", arrival.at_ms, fields)
 
     def _told(self, event: CoreEvent) -> None:
