@@ -12,7 +12,7 @@ from holdfast.decisions.close import Hold, Send, close_position, market_closes
 from holdfast.decisions.facts import Attempt, Facts
 from holdfast.decisions.gate import Approved, approve_protective
 from holdfast.domain.account import Position
-from holdfast.domain.intents import Intent, Outcome, Priority, Purpose, RejectReason, Unavailable, Unknown
+from holdfast.domain.intents import Accepted, Intent, Outcome, Priority, Purpose, RejectReason, Unavailable, Unknown
 from holdfast.domain.orders import ExchangeStatus, OrderType, PositionSide, Side, TimeInForce
 from tests.decisions.holdings import (
     ACCEPTED,
@@ -44,6 +44,17 @@ def closing(*tries: Attempt, **changes: object) -> Facts:
 
 def close(outcome: Outcome | None, age_ms: int) -> Attempt:
     return tried(Purpose.CLOSE, outcome, age_ms=age_ms, whole=False)
+
+
+def test_a_close_that_found_nobody_is_a_try_that_failed() -> None:
+    """Taken, and ended without a fill: paused ever longer, then another way, as after a refusal (G28)."""
+    nobody = Accepted(exchange_id="1", order=order(status=ExchangeStatus.EXPIRED, filled=D(0)))
+    once = way(closing(close(nobody, 100)))
+    assert isinstance(once, Hold)
+    assert once.failed
+    again = way(closing(close(nobody, 9_100), close(nobody, 8_100)))
+    assert isinstance(again, Send)
+    assert again.rung == 2
 
 
 # --- the first order -----------------------------------------------------------------------------

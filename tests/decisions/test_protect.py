@@ -239,6 +239,17 @@ def test_absurd_mark_closes_nothing(price: str) -> None:
     assert isinstance(protect(KEY, held), Place)
 
 
+@pytest.mark.parametrize("price", ["0.01", "40000"])
+def test_far_mark_closes_only_what_the_exchange_had_time_to_judge(price: str) -> None:
+    held = facts(position(), marks={BTC: mark(price)})
+    assert isinstance(protect(KEY, held), Place)
+    since = {KEY: NOW_MS - 900}
+    asked = tried(outcome=Unavailable(cause="503"), age_ms=800)
+    assert protect(KEY, replace(held, naked_since=since, attempts={KEY: (asked,)})) == CloseNow(
+        "the price is already through the stop"
+    )
+
+
 def test_stale_mark_closes_nothing() -> None:
     held = facts(position(), marks={BTC: mark(40_000, age_ms=FRESH.mark_ms + 1)})
     assert isinstance(protect(KEY, held), Place)

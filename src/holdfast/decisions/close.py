@@ -82,6 +82,8 @@ def _must_wait(tries: tuple[Attempt, ...], facts: Facts, *, is_dust: bool) -> Ho
             return _after_refusal(tries, facts, unread=reason is RejectReason.NOTHING_TO_REDUCE)
         case Unavailable():
             return _after_refusal(tries, facts, unread=False)
+        case Accepted() if not _effective(last):
+            return _after_refusal(tries, facts, unread=False)
     # Accepted or unanswered: it may have worked. Only a later read that still shows the position,
     # asked for after the effect must be visible, allows another one.
     visible = last.at_ms + facts.freshness.visibility_ms
@@ -106,10 +108,10 @@ def _read_after(at_ms: int, facts: Facts) -> bool:
 
 
 def _failures(tries: tuple[Attempt, ...]) -> tuple[tuple[Attempt, ...], ...]:
-    """The tries since the last accepted one, newest first; what was sent together counts as one."""
+    """The tries since the last that closed something, newest first; what was sent together counts as one."""
     together: dict[int, tuple[Attempt, ...]] = {}
     for attempt in reversed(tries):
-        if isinstance(attempt.outcome, Accepted):
+        if _effective(attempt):
             break
         together[attempt.at_ms] = (*together.get(attempt.at_ms, ()), attempt)
     return tuple(together.values())
@@ -120,7 +122,17 @@ def _rung(tries: tuple[Attempt, ...]) -> int:
     return sum(max(_weight(attempt) for attempt in batch) for batch in _failures(tries))
 
 
+def _effective(attempt: Attempt) -> bool:
+    """Taken by the exchange, and not to end without a fill: at market it finds nobody now and then (G28)."""
+    if not isinstance(attempt.outcome, Accepted):
+        return False
+    order = attempt.outcome.order
+    return order is None or order.filled > 0 or not order.status.final
+
+
 def _weight(attempt: Attempt) -> int:
+    if isinstance(attempt.outcome, Accepted) and not _effective(attempt):
+        return 1
     if not isinstance(attempt.outcome, Rejected):
         return 0
     return 2 if attempt.outcome.reason is RejectReason.REDUCE_BLOCKED else 1

@@ -23,6 +23,8 @@ READ_PATIENCE_MS = 1_000
 RULES_PATIENCE_MS = 2_000
 """So long a stop that broke a trading rule waits for the rules to be read again."""
 ACTING = (StopStatus.TRIGGERING, StopStatus.TRIGGERED)
+ABSURD_RATIO = Decimal("0.1")
+"""A mark price further through a stop than this is believed when the exchange says so too."""
 CUSHION = Decimal(2)
 """A stop that has to be nearer because of liquidation is placed at so many margins from it."""
 
@@ -250,22 +252,37 @@ def _rescue(key: PositionKey, position: Position, wanted: Decimal, facts: Facts,
     deadline = since + facts.protection.protect_deadline_ms
     if facts.now_ms >= deadline and not leaving:
         return CloseNow("no stop stands at the protect deadline")
-    mark = facts.fresh_mark(key.symbol)
-    if mark is not None and (mark - wanted) * position.direction.sign <= 0:
-        return CloseNow("the price is already through the stop")
-    if facts.placing(key):
-        return Waiting("a stop is being placed", deadline)
-    if key.symbol not in facts.stops_read_ms and facts.now_ms < since + READ_PATIENCE_MS:
-        # A bot that just started: most likely the stop stands, and a second one would be placed.
-        return Waiting("the stops have not been read yet", min(since + READ_PATIENCE_MS, deadline))
     tries = (a for a in facts.attempts.get(key, ()) if a.purpose is Purpose.PLACE_STOP)
     # What was refused while another stop covered says nothing about now; what was accepted and is gone does.
     placed = tuple(a for a in tries if a.at_ms >= since or isinstance(a.outcome, Accepted))
+    mark = facts.fresh_mark(key.symbol)
+    through = mark is not None and (mark - wanted) * position.direction.sign <= 0
+    if mark is not None and through and (_near(mark, wanted) or _exchange_could_say(key, placed, facts)):
+        return CloseNow("the price is already through the stop")
+    if facts.placing(key):
+        soon = placed[-1].at_ms + facts.protection.retry_ms if through and placed else deadline
+        return Waiting("a stop is being placed", min(soon, deadline))
+    if key.symbol not in facts.stops_read_ms and facts.now_ms < since + READ_PATIENCE_MS:
+        # A bot that just started: most likely the stop stands, and a second one would be placed.
+        return Waiting("the stops have not been read yet", min(since + READ_PATIENCE_MS, deadline))
     verdict = _next_rung(position, wanted, placed, deadline, facts, leaving=leaving)
     if isinstance(verdict, Waiting):
         # A pause may be longer than what is left: the deadline brings the next step then.
         return replace(verdict, until_ms=min(verdict.until_ms, deadline))
     return verdict
+
+
+def _near(mark: Decimal, stop: Decimal) -> bool:
+    """Not so far through the stop that the price itself is in doubt."""
+    return abs(mark - stop) <= stop * ABSURD_RATIO
+
+
+def _exchange_could_say(key: PositionKey, placed: tuple[Attempt, ...], facts: Facts) -> bool:
+    """An absurd price alone closes nothing (G28): the exchange refuses a stop that the true one is through
+    (-2021). Only where it had time to, and took none, the price decides all the same (G08)."""
+    acting = any(s.status in ACTING for s in facts.stops_of(key))
+    asked = (a for a in placed if not isinstance(a.outcome, Accepted))
+    return acting or any(facts.now_ms >= a.at_ms + facts.protection.retry_ms for a in asked)
 
 
 # What a refusal of a stop means for the next rung of the ladder.

@@ -25,6 +25,7 @@ _MODULES = (
     "streams",
     "settings",
     "clocks",
+    "markets",
     "disaster",
 )
 """Where rows are told; they register themselves when imported."""
