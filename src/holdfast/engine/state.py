@@ -81,6 +81,8 @@ class AccountState:
     stops_confirmed: set[str] = field(default_factory=set)
     """Stops that the exchange's own events showed."""
     census_ms: int = 0
+    """When all stops were last asked for, and all orders: each is due by itself."""
+    orders_census_ms: int = 0
     now_ms: int = 0
     """Of the last picture."""
 
@@ -141,6 +143,8 @@ class AccountState:
 
     def read_orders(self, symbol: Symbol | None, fact: Fact[tuple[Order, ...]]) -> None:
         self.orders.read(symbol, fact, self.known_symbols())
+        if symbol is None and fact.complete:
+            self.orders_census_ms = fact.asked_ms
 
     def known_symbols(self) -> set[Symbol]:
         held = {key.symbol for key in self.believed_positions()} | {key.symbol for key in self.tracked}

@@ -353,7 +353,7 @@ class Supervisor:
         fresh = account.settings.freshness
         extra = (
             Want(Read.STOPS, None, account.state.census_ms + fresh.census_ms),
-            Want(Read.ORDERS, None, account.state.census_ms + fresh.census_ms),
+            Want(Read.ORDERS, None, account.state.orders_census_ms + fresh.census_ms),
             Want(Read.CLOCK, None, self.applier.clock_ms + fresh.clock_ms),
             Want(Read.RULES, None, (account.state.rules_read_ms or account.started_ms) + RULES_MS),
             *self.applier.price_wants(now),

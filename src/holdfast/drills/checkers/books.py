@@ -88,14 +88,21 @@ class BookChecks:
 
     def _was_so(self, key: PositionKey, booked: Decimal) -> None:
         """Books follow the exchange: what they say now was so at some moment not long ago (G11)."""
-        now, held = self.mirror.now_ms, self.mirror.position(key)
-        late = now - self.impaired.last_ms((because.STORE, because.BOT), now) <= self.bounds.learn_ms
-        since = 0 if late else now - self.bounds.learn_ms
-        if now - held.foreign_ms <= self.bounds.learn_ms or held.past.was(booked, since):
+        now, held, bounds = self.mirror.now_ms, self.mirror.position(key), self.bounds
+        since = now - (
+            bounds.learn_ms if self._lately((because.STREAM,), bounds.learn_ms) else bounds.follow_ms
+        )
+        if self._lately((because.STORE, because.BOT), bounds.learn_ms):
+            since = 0
+        if now - held.foreign_ms <= bounds.learn_ms or held.past.was(booked, since):
             return
         if booked or held.past.values:
             text = f"{key.symbol}: the books say {booked}, the exchange never held that ({held.quantity})"
             self.findings.add("S1", now, text, side=key.side.value)
+
+    def _lately(self, causes: tuple[because.Cause, ...], within_ms: int) -> bool:
+        now = self.mirror.now_ms
+        return now - self.impaired.last_ms(causes, now) <= within_ms
 
     def _surely_foreign(self, key: PositionKey, trade: TradeRow) -> None:
         """A position is adopted only where no entry of the bot opened it."""

@@ -33,6 +33,8 @@ class Bounds:
     try until the deadline, and then to close."""
     learn_ms: int
     """Until a change that nobody told of is found by reading."""
+    follow_ms: int
+    """How far books may lag behind what is told and read as it should be."""
     tries_pause_ms: int
     """The longest pause between two tries to protect, with the time a try itself may take."""
     tries_max: int
@@ -60,6 +62,7 @@ def bounds_of(settings: BotSettings, *, budget: Decimal = Decimal("0.5")) -> Bou
         in_flight_ms=RECEIVE_WINDOW_MS + FUTURE_MS + JOURNAL_PATIENCE_MS,
         naked_ms=fresh.positions_ms + fresh.visibility_ms + protection.protect_deadline_ms + CLOSE_MS,
         learn_ms=learn,
+        follow_ms=fresh.positions_ms + fresh.visibility_ms + CYCLE_MS,
         tries_pause_ms=protection.retry_max_ms + settings.request_timeout_ms + CYCLE_MS,
         tries_max=20,
         tries_window_ms=10_000,
