@@ -103,8 +103,11 @@ class Account:
         self.log("alert.cleared", {"id": id_, "symbol": symbol})
 
     def operation(self, failed: bool) -> None:
-        """Count an order operation for the error rate (R1.5)."""
-        self.operations.append(Operation(self.clock.now_ms(), failed))
+        """Count an order operation for the error rate (R1.5); what left its window is forgotten."""
+        now_ms = self.clock.now_ms()
+        while self.operations and now_ms - self.operations[0].at_ms > self.settings.breakers.error_window_ms:
+            self.operations.popleft()
+        self.operations.append(Operation(now_ms, failed))
         self.counters["operations_failed" if failed else "operations_ok"] += 1
 
     def note_mode(self) -> None:
