@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from holdfast.domain.orders import Direction
 from holdfast.drills.checkers.wiring import WorldWatch, settled
 from holdfast.drills.world import World
@@ -49,13 +51,20 @@ def test_a_restart_leaves_the_stop_that_stands_alone() -> None:
 
     async def act(world: World, watch: WorldWatch) -> None:
         await enter(world, watch)
+        await world.run_for(10_000)
+        # Moved once it has the other form, beside which the exchange takes a second one.
+        world.scripted.stops[BTC] = world.server.core.prices(BTC).mark * Decimal("0.995")
+        algos = watch.checkers.mirror.algos
+        await world.until(lambda: [a.close_position for a in algos.values()] == [False], "a moved stop")
+        await world.run_for(3_000)
         await world.until(lambda: settled(world.bot), "a moment in which nothing waits")
         world.kill_bot()
-        world.server.faults.add(Fault(kind=FaultKind.DELAY_REPLY, path=STOPS, delay_ms=600, times=1))
+        slow = Fault(kind=FaultKind.DELAY_REPLY, method="GET", path="lgoOrders?$", delay_ms=600, times=3)
+        world.server.faults.add(slow)
         world.start_bot()
         await world.await_sync()
         await world.run_for(3_000)
-        assert len(watch.checkers.mirror.algos) == 1
+        assert len(algos) == 1
 
     assert Trial(minutes=1.5, act=act).run().violations == ()
 
