@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import numpy as np
 
+from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
+from holdfast.engine.events import Signals
 from holdfast.engine.trading import CORRELATION_BARS, correlations_of
 from holdfast.strategies.candles import Candles, Floats
 
@@ -41,3 +43,12 @@ def test_a_symbol_that_never_moved_is_correlated_with_none():
 
 def test_one_symbol_alone_has_no_pairs():
     assert correlations_of({A: candles(walk(1, 60))}) == {}
+
+
+def test_correlation_counts_both_directions_and_refuses_what_is_not_known() -> None:
+    """Whatever is open counts, in the books or not (found by G12)."""
+    signals = Signals((), correlations={frozenset((A, B)): Decimal("0.7")})
+    assert signals.correlation_with(A, Direction.LONG, {}) is None
+    assert signals.correlation_with(A, Direction.LONG, {B: Direction.LONG}) == Decimal("0.7")
+    assert signals.correlation_with(A, Direction.LONG, {B: Direction.SHORT}) == Decimal("-0.7")
+    assert signals.correlation_with(A, Direction.LONG, {B: Direction.LONG, C: Direction.LONG}) is None

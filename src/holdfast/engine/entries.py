@@ -27,7 +27,7 @@ from holdfast.domain.account import Mark, PositionKey
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Intent, Journaled, Priority, Purpose
 from holdfast.domain.numbers import ZERO
-from holdfast.domain.orders import OrderState, PositionSide
+from holdfast.domain.orders import Direction, OrderState, PositionSide
 from holdfast.domain.signals import Action, Signal
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account
@@ -153,9 +153,7 @@ class Entries:
             return
         correlation_id = account.ids.correlation_id("trade")
         intent = self._intent(signal, sized, correlation_id)
-        correlation = event.correlation_with(
-            signal.symbol, signal.direction, tuple(account.state.tracked.values())
-        )
+        correlation = event.correlation_with(signal.symbol, signal.direction, self._held())
 
         def approve(journaled: Journaled) -> Approved | Refused:
             return self._gate(journaled, signal, instrument, correlation)
@@ -168,6 +166,12 @@ class Entries:
         text = f"{signal.direction} {sized.quantity} @ {mark.price}, stop {sized.stop_price}: {signal.reason}"
         account.say("entry", str(signal.symbol), f"{text}; {candidate.quality.describe()}", correlation_id)
         dispatch((intent,), approve)
+
+    def _held(self) -> dict[Symbol, Direction]:
+        """What is open, in the books or not: a position that is left alone counts as well (R0.4)."""
+        state = self._account.state
+        booked = {key.symbol: tracked.direction for key, tracked in state.tracked.items()}
+        return booked | {key.symbol: each.direction for key, each in state.believed_positions().items()}
 
     def _size(self, signal: Signal, instrument: Instrument, price: Decimal) -> Sized | NotSized:
         account, exposed = self._account, self._exposure(exclude="")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from holdfast.decisions.facts import Tracked
 from holdfast.decisions.step import Want
 from holdfast.domain.account import Fact, Quote
 from holdfast.domain.intents import Journaled, Outcome, Rejected, Unavailable, Unknown
@@ -71,18 +70,18 @@ class Signals:
     """Best bid and ask where an entry is wished."""
 
     def correlation_with(
-        self, symbol: Symbol, direction: Direction, held: tuple[Tracked, ...]
+        self, symbol: Symbol, direction: Direction, held: Mapping[Symbol, Direction]
     ) -> Decimal | None:
         """The highest with an open position, counted positive when both would win together.
 
         None when one of them is not known (or nothing is open).
         """
         signed = []
-        for each in held:
-            known = self.correlations.get(frozenset((symbol, each.key.symbol)))
+        for other, held_direction in held.items():
+            known = self.correlations.get(frozenset((symbol, other)))
             if known is None:
                 return None
-            signed.append(known * direction.sign * each.direction.sign)
+            signed.append(known * direction.sign * held_direction.sign)
         return max(signed, default=None)
 
 
