@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,8 @@ def config(connection: Connection) -> Config:
     """Alembic's configuration for this package's migrations over *connection*."""
     from alembic.config import Config
 
-    made = Config()
+    # Its default would be whatever standard output was when alembic was first imported.
+    made = Config(stdout=sys.stdout)
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection
