@@ -17,7 +17,7 @@ from holdfast.decisions.reconcile import Appeared, Finding, Flipped, ForeignOrde
 from holdfast.domain.intents import Accepted, Purpose
 from holdfast.domain.orders import Fill, OrderState, Side
 from holdfast.engine.alerts import Alerts
-from holdfast.engine.bookkeeper import EXCHANGE_CLOSED, PATIENCE, Bookkeeper
+from holdfast.engine.bookkeeper import CLOCK_DOUBT_MS, EXCHANGE_CLOSED, PATIENCE, Bookkeeper
 from holdfast.engine.events import FillsRead, Inbox
 from holdfast.engine.lives import life
 from holdfast.engine.state import AccountState
@@ -295,6 +295,30 @@ def test_our_life_begins_with_nothing_and_ends_flat() -> None:
 
 def test_life_is_open_until_its_executions_reach_flat() -> None:
     assert life(fills((-0.2, "buy", "2"), (3, "sell", "1")), ours()) is None
+
+
+def test_of_several_lives_the_one_is_taken_that_began_with_the_entry() -> None:
+    """Asked for generously, because a clock was set: neither the life before nor the one after is meant."""
+    rows = fills(
+        (-400, "buy", "1"), (-350, "sell", "1"), (-0.2, "buy", "2"), (3, "sell", "2"), (60, "buy", "1")
+    )
+    found = life(rows, ours())
+    assert found is not None
+    assert [f.quantity for f in (*found.entering, *found.leaving)] == [D(2), D(2)]
+    assert life(rows[:3], ours()) is None, "the life before is not taken for one that has not ended yet"
+
+
+async def test_executions_that_are_not_found_are_looked_for_earlier(desk: Desk) -> None:
+    """Our clock was set back since the entry: by its new offset the entry seems younger (drills, L4)."""
+    held = desk.opened()
+    desk.gone(held)
+    asking = asyncio.create_task(desk.work.pop())
+    while len(desk.exchange.since) <= PATIENCE:
+        await asyncio.sleep(0)
+    asking.cancel()
+    began = ENTRY.signed_ms - 1_000
+    assert desk.exchange.since[:PATIENCE] == [began] * PATIENCE
+    assert desk.exchange.since[PATIENCE] == began - CLOCK_DOUBT_MS
 
 
 def test_fills_before_adoption_are_in_the_adopted_size() -> None:

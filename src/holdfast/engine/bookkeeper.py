@@ -17,6 +17,7 @@ from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Direction, Fill, Side
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.alerts import Alerts
+from holdfast.engine.doubts import Doubts
 from holdfast.engine.events import FillsRead, Inbox
 from holdfast.engine.lives import first_fill_ms, life
 from holdfast.engine.memory import Exit, Memory
@@ -31,6 +32,9 @@ PATIENCE = 6
 
 SENDERS_MAX = 10
 """Of so many of the last closing executions the order is asked for."""
+
+CLOCK_DOUBT_MS = 600_000
+"""Our clock may have been set since the entry was signed: what is not found is looked for so much earlier."""
 
 OWN_CAUSES = {Purpose.PLACE_STOP: "stop", Purpose.CLOSE: "bot"}
 SYSTEM_CAUSES = {"autoclose-": "liquidation", "adl_autoclose": "adl", "settlement_autoclose-": "settlement"}
@@ -68,6 +72,9 @@ class Bookkeeper:
         self._say = say
         self._spawn = spawn
         self._sleep = sleep
+        self._doubts = Doubts(
+            state=state, exchange=exchange, inbox=inbox, alerts=alerts, spawn=spawn, sleep=sleep
+        )
         self._handles = 0
         self.pending: dict[int, PendingExit] = {}
         self.idle = asyncio.Event()
@@ -111,6 +118,7 @@ class Bookkeeper:
                     pass
         foreign = {str(f.order.symbol) for f in findings if isinstance(f, ForeignOrder)}
         self._alerts.keep("FOREIGN_ORDER", foreign)
+        self._doubts.see(findings, now_ms)
         return before != self._state.tracked
 
     def book_entry(self, entry: Journaled, now_ms: int) -> None:
@@ -214,12 +222,14 @@ class Bookkeeper:
 
     async def _ask_fills(self, tracked: Tracked) -> None:
         pause = FIRST_PAUSE_MS
-        since = first_fill_ms(tracked) + self._exchange.clock_offset_ms()
         senders: dict[str, str] = {}
         looks = 0
         while tracked.trade_id in self.pending:
             await self._sleep(pause / 1000)
             pause, looks = min(pause * 2, PAUSE_MAX_MS), looks + 1
+            since = first_fill_ms(tracked) + self._exchange.clock_offset_ms()
+            if looks > PATIENCE:
+                since -= CLOCK_DOUBT_MS
             try:
                 fact = await self._exchange.fills(tracked.key.symbol, since, priority=Priority.OBSERVE)
             except ExchangeError:
@@ -249,7 +259,7 @@ class Bookkeeper:
 
     def exit_read(self, event: FillsRead) -> None:
         """Close for good when the executions account for the whole position; else keep asking."""
-        pending = self.pending.get(event.handle)
+        pending = None if self._doubts.read(event) else self.pending.get(event.handle)
         if pending is None:
             return
         tracked = pending.tracked

@@ -317,6 +317,8 @@ class Supervisor:
                 account.relieved("STOP_LOST", symbol)
                 account.relieved("STOP_MISSING", symbol)
                 continue
+            if isinstance(verdict, protecting.Place) and verdict.beside:
+                continue  # it is being moved: the one that stands covers meanwhile
             said = protecting.words(verdict)
             if self.applier.was_protected(key):
                 text = f"{symbol}: the stop that covered it is gone, or covers it no more: {said}"

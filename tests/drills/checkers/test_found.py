@@ -69,6 +69,24 @@ def test_a_restart_leaves_the_stop_that_stands_alone() -> None:
     assert Trial(minutes=1.5, act=act).run().violations == ()
 
 
+def test_moving_a_stop_alarms_nobody() -> None:
+    """While the new one is placed the old one covers: nothing is lost."""
+    alarms: list[object] = []
+
+    async def act(world: World, watch: WorldWatch) -> None:
+        await enter(world, watch)
+        world.listeners.append(
+            lambda _, event, fields: alarms.append(fields["id"]) if event == "alert.raised" else None
+        )
+        await world.run_for(10_000)
+        world.scripted.stops[BTC] = world.server.core.prices(BTC).mark * Decimal("0.995")
+        algos = watch.checkers.mirror.algos
+        await world.until(lambda: [a.close_position for a in algos.values()] == [False], "a moved stop")
+
+    assert Trial(minutes=1.5, act=act).run().violations == ()
+    assert alarms == []
+
+
 def test_a_restart_goes_on_with_a_close_that_was_decided() -> None:
     """S8: why a position was being left was known to the running bot only."""
 

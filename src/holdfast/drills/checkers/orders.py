@@ -17,7 +17,7 @@ from holdfast.drills.checkers.findings import Findings
 from holdfast.drills.checkers.given import OrdersGiven
 from holdfast.drills.checkers.impairments import Impairments
 from holdfast.drills.checkers.mirror import Mirror, Origin, key_of, origin_of
-from holdfast.simulator.core.model import SimAlgo, SimOrder
+from holdfast.simulator.core.model import AlgoStatus, SimAlgo, SimOrder
 
 STOP_CAUSES = (because.BOT, because.NETWORK, because.READS, because.STREAM, because.ORDERS, because.STOPS)
 
@@ -61,7 +61,8 @@ class OrderChecks:
     def tick(self, now_ms: int) -> None:
         """S2 for stops: exactly one stands at rest; a second one only while it replaces the first."""
         for key in self.mirror.open_positions():
-            stops = self.mirror.stops_on(key)
+            # One that is acting cannot be taken back, and may hang for ever (G32).
+            stops = [stop for stop in self.mirror.stops_on(key) if stop.status is AlgoStatus.NEW]
             if len(stops) < 2:
                 self._beside_since.pop(key, None)
                 continue
