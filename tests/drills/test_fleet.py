@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 
 from holdfast.drills.fleet import FIRST_HASH_SEED, SECOND_HASH_SEED, every, run_fleet
+from holdfast.drills.spec import WorldSpec
 
-from .work import told
+from .work import told, walked
 
 
 def test_every_task_is_answered_once() -> None:
@@ -25,6 +26,15 @@ def test_a_second_run_is_in_another_process_with_another_hash_seed() -> None:
     assert first.split()[1:] != second.split()[1:]
     assert first.split()[1] == FIRST_HASH_SEED
     assert second.split()[1] == SECOND_HASH_SEED
+
+
+def test_a_set_of_the_usual_symbols_is_walked_differently_the_second_time() -> None:
+    symbols = tuple(map(str, WorldSpec().symbol_list()))
+    pairs = [pair for pair in itertools.combinations(symbols, 2) if "SOL/USDT:USDT" in pair]
+    for done in run_fleet(walked, [symbols, *pairs], jobs=2, twice=every(1)):
+        assert done.answer is not None
+        assert done.again is not None
+        assert done.answer[0] != done.again[0], done.task
 
 
 def test_a_dying_worker_is_one_failed_task_and_the_others_go_on() -> None:

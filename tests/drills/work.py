@@ -14,3 +14,8 @@ def told(task: str) -> str:
     if task == "fail":
         raise RuntimeError("told to fail")
     return f"{task} {os.environ['PYTHONHASHSEED']} {hash('x') % 1_000}"
+
+
+def walked(symbols: tuple[str, ...]) -> list[str]:
+    """A set of them, in the order in which it is walked."""
+    return list(set(symbols))

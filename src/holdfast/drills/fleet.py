@@ -26,8 +26,9 @@ Answer = TypeVar("Answer")
 Twice = Callable[[int], bool]
 """Whether the task of this number (from 0) is run a second time."""
 
-FIRST_HASH_SEED, SECOND_HASH_SEED = "0", "4021"
-"""Of the processes for first and for second runs: what depends on the order of a set differs there."""
+FIRST_HASH_SEED, SECOND_HASH_SEED = "0", "2"
+"""Of the processes for first and for second runs; chosen so that sets of the usual symbols are walked in
+another order there (many pairs walk such small sets alike)."""
 TASKS_PER_WORKER = 100
 """Then its process is replaced: whatever a world leaves behind in memory ends with it."""
 

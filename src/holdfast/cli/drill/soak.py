@@ -13,6 +13,7 @@ from holdfast.cli.drill.output import finish
 from holdfast.cli.drill.progress import progress
 from holdfast.cli.exits import Exit, say
 from holdfast.drills.cases import Case, calm, drawn
+from holdfast.drills.crashes import Crashed, crash, shares
 from holdfast.drills.fleet import every, run_fleet
 from holdfast.drills.gauntlet import Outcome, rows
 from holdfast.drills.hunt import Hunt, hunt
@@ -34,6 +35,7 @@ class _Soak:
     options: DrillOptions
     totals: Totals = field(default_factory=Totals)
     outcomes: list[Outcome] = field(default_factory=list)
+    crashes: list[Crashed] = field(default_factory=list)
     hunts: list[Hunt] = field(default_factory=list)
     broken: list[Judged] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -44,6 +46,7 @@ def run_soak(options: DrillOptions) -> int:
     """All parts run, whatever comes of one of them."""
     soak = _Soak(options)
     _gauntlet(soak)
+    _crash_points(soak)
     _plants(soak)
     _calm(soak)
     _fresh(soak)
@@ -65,6 +68,18 @@ def _gauntlet(soak: _Soak) -> None:
                 soak.wrong.append(f"{done.task}: {done.answer.verdict}: {done.answer.why}")
             if done.again is None or done.again.event_digest != done.answer.event_digest:
                 soak.wrong.append(f"{done.task}: went differently under another hash seed")
+
+
+def _crash_points(soak: _Soak) -> None:
+    with progress("crash points") as show:
+        for done in run_fleet(crash, shares(), jobs=soak.options.processes):
+            if done.answer is None:
+                soak.errors.append(f"{done.task}: {done.failure}")
+                continue
+            soak.crashes.append(done.answer)
+            show.tell(f"crash points: {sum(each.deaths for each in soak.crashes)} deaths")
+            if done.answer.why:
+                soak.wrong.append(f"{done.task}: {done.answer.why}")
 
 
 def _plants(soak: _Soak) -> None:
@@ -125,9 +140,11 @@ def _finish(soak: _Soak) -> int:
     for each in (*wrong, *soak.errors):
         say(each)
     planted = sum(each.found is not None for each in soak.hunts)
+    deaths = sum(each.deaths for each in soak.crashes)
     figures = soak.totals
     verdict = (
-        f"soak: {len(soak.outcomes)} drills of the gauntlet, {planted} of {len(soak.hunts)} planted found,"
+        f"soak: {len(soak.outcomes)} drills of the gauntlet, {deaths} deaths at all crash points,"
+        f" {planted} of {len(soak.hunts)} planted bugs found,"
         f" {figures.worlds} fresh worlds ({figures.hours:.0f} h): "
         + (f"{len(wrong)} things wrong" if wrong else "all held")
         + (f", {len(soak.errors)} drill errors" if soak.errors else "")
@@ -147,6 +164,7 @@ def _finish(soak: _Soak) -> int:
     told = {
         **figures.to_json(),
         "drills": [outcome_json(each) for each in report.outcomes],
+        "crash_points": {str(each.share): [each.points, each.deaths, each.why] for each in soak.crashes},
         "plants": [str(each) for each in soak.hunts],
         "wrong": wrong,
         "errors": soak.errors,
