@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 
-from holdfast.cli.drill.findings import announce, look_into
+from holdfast.cli.drill.findings import announce, fail_line, look_into
 from holdfast.cli.drill.options import DrillOptions
 from holdfast.cli.drill.output import counted, finish, verdict_words
 from holdfast.cli.drill.progress import Progress, progress
@@ -54,7 +54,8 @@ def run_worlds(options: DrillOptions) -> int:
         notes=floors,
     )
     last = _digest_line(judged_by_seed, digests.hexdigest())
-    return finish(options, report, status, {**totals.to_json(), "digest": last}, last)
+    fails = [fail_line(each, each.violations[0]) for each in broken]
+    return finish(options, report, status, {**totals.to_json(), "fails": fails, "digest": last}, last)
 
 
 def _done(options: DrillOptions) -> Iterator[Done[Case, Judged]]:
