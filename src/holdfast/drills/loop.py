@@ -23,7 +23,8 @@ import random
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NoReturn, TypeVar
@@ -315,7 +316,8 @@ def run_drill(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run *main* to its end on *loop* and close it. Garbage is collected at fixed points only: what
     destructors do (a connection given back, an exception told) would otherwise depend on memory."""
     _settle_garbage()
-    gc.collect()
+    with _quietly():
+        gc.collect()  # what is left of the worlds before
     gc.disable()
     loop.at_check = gc.collect
     try:
@@ -335,11 +337,18 @@ def bury(process: Process) -> None:
     Its coroutines end here at last, and whatever they try on the way out fails: there is no loop, and
     nobody is told. Left to the collector they would do the same at some moment, aloud.
     """
-    with warnings.catch_warnings(action="ignore"), mock.patch.object(sys, "unraisablehook"):
+    with _quietly():
         for task in tuple(process.tasks):
             _unwind(task)
         process.tasks.clear()
         gc.collect()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What a dead process's leftovers complain of while they are put away concerns nobody."""
+    with warnings.catch_warnings(action="ignore"), mock.patch.object(sys, "unraisablehook"):
+        yield
 
 
 def _unwind(task: asyncio.Task[Any]) -> None:
