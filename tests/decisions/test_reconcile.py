@@ -62,8 +62,9 @@ def test_books_that_agree_have_no_findings() -> None:
 # --- gone ----------------------------------------------------------------------------------------
 
 
-def test_two_reads_prove_that_a_position_is_gone() -> None:
-    assert reconcile(lost()) == (Vanished(tracked(), Evidence.TWO_READS, NOW_MS - 6_000),)
+def test_two_reads_that_agree_are_confirmed_doubt_and_no_more() -> None:
+    """Both may be empty by the same failure (R3.3, G11): the executions decide."""
+    assert reconcile(lost()) == (Doubtful(tracked(), confirmed=True),)
 
 
 def test_the_exchanges_own_event_is_enough() -> None:
@@ -108,7 +109,7 @@ def test_old_flat_news_does_not_close_a_position_opened_since() -> None:
     st.booleans(),
     st.integers(0, 10_000),
 )
-def test_books_close_only_on_two_late_complete_empty_reads(
+def test_doubt_is_confirmed_only_by_two_late_complete_empty_reads(
     last_age: int,
     gap: int,
     last_whole: bool,
@@ -121,7 +122,9 @@ def test_books_close_only_on_two_late_complete_empty_reads(
     last = read(*([position()] if last_shows else []), age_ms=last_age, complete=last_whole)
     before = read(*([position()] if before_shows else []), age_ms=last_age + gap, complete=before_whole)
     world = lost(tracked={KEY: held}, positions_read=last, positions_before=before)
-    closed = any(isinstance(found, Vanished) for found in reconcile(world))
+    findings = reconcile(world)
+    assert not any(isinstance(found, Vanished) for found in findings)
+    confirmed = any(isinstance(found, Doubtful) and found.confirmed for found in findings)
     proven = (
         last_whole
         and before_whole
@@ -130,7 +133,7 @@ def test_books_close_only_on_two_late_complete_empty_reads(
         and gap >= FRESH.confirm_ms
         and life - (last_age + gap) >= FRESH.visibility_ms
     )
-    assert closed == proven
+    assert confirmed == proven
 
 
 # --- there ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from holdfast.decisions.evidence import Evidence
 from holdfast.decisions.protect import covers
-from holdfast.decisions.reconcile import Appeared, Flipped, Resized, Vanished, reconcile
+from holdfast.decisions.reconcile import Appeared, Doubtful, Flipped, Resized, Vanished, reconcile
 from holdfast.decisions.step import step
 from holdfast.domain.account import Fact, Position
 from holdfast.domain.intents import Accepted, Intent, Journaled, Outcome, Purpose, RejectReason, Unknown
@@ -123,6 +123,9 @@ class Rough:
                 case Vanished(evidence=evidence):
                     self._check_vanished(evidence)
                     self.bot.forget(KEY, self.now_ms)
+                case Doubtful(confirmed=True) if self.position is None:
+                    # As the executions say, which never lie.
+                    self.bot.hear_flat(KEY, self.now_ms)
                 case Resized() | Flipped():
                     raise AssertionError(found)
                 case _:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.decisions.protect import CloseNow, Place, protect
-from holdfast.decisions.reconcile import Doubtful, Vanished, reconcile
+from holdfast.decisions.reconcile import Doubtful, reconcile
 from holdfast.domain.account import Fact, PositionKey
 from holdfast.domain.intents import Accepted, Intent, Purpose, RejectReason, Unavailable, Unknown
 from holdfast.domain.orders import ClientOrderId, ExchangeStatus, OrderState, PositionSide, Side, StopStatus
@@ -35,9 +35,10 @@ def reads(bot: AccountState, *pictures: tuple[int, bool]) -> None:
         bot.read_positions(replace(fact, asked_ms=ms, answered_ms=ms + 5))
 
 
-def vanished(bot: AccountState) -> bool:
+def confirmed(bot: AccountState) -> bool:
+    """Two reads agree that the position is gone."""
     facts = bot.facts(NOW_MS, entries_wanted=True)
-    return any(isinstance(found, Vanished) for found in reconcile(facts))
+    return any(isinstance(found, Doubtful) and found.confirmed for found in reconcile(facts))
 
 
 def name(index: int) -> ClientOrderId:
@@ -55,7 +56,7 @@ def test_quick_reads_still_confirm_that_a_position_is_gone() -> None:
     proven = []
     for tenths in range(4, 40, 4):
         reads(bot, (tenths / 10, False))
-        proven.append(vanished(bot))
+        proven.append(confirmed(bot))
     assert proven.index(True) <= 6
 
 
@@ -68,7 +69,7 @@ def test_read_between_that_shows_it_starts_the_evidence_anew() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from([1, 200, 700, 999, 1_000, 3_000]), st.booleans()), max_size=20))
-def test_vanished_means_that_no_read_of_the_last_second_showed_it(steps: list[tuple[int, bool]]) -> None:
+def test_confirmed_means_that_no_read_of_the_last_second_showed_it(steps: list[tuple[int, bool]]) -> None:
     """And a position that stays away is not doubted for ever, however the reads are spaced."""
     bot = state()
     bot.tracked[KEY] = tracked()
@@ -78,11 +79,11 @@ def test_vanished_means_that_no_read_of_the_last_second_showed_it(steps: list[tu
         reads(bot, (seconds, shown))
         if shown:
             away_since, proven = None, False
-            assert not vanished(bot)
+            assert not confirmed(bot)
             continue
         away_since = seconds if away_since is None else away_since
-        proven = proven or vanished(bot)
-        if vanished(bot):
+        proven = proven or confirmed(bot)
+        if confirmed(bot):
             assert seconds - away_since >= 0.999
         assert proven or seconds - away_since < 6
 

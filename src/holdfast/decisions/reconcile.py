@@ -31,9 +31,14 @@ class Vanished:
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """The books have it, one read does not: a second read decides (R3.3)."""
+    """The books have it, the reads do not (R3.3).
+
+    *confirmed*: two reads agree. Both may be empty by the same failure, so that closes nothing either: the
+    executions are asked, for no position ends without one.
+    """
 
     tracked: Tracked
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ def _can_have_opened(journaled: Journaled, position: Position) -> bool:
 
 def _missing(tracked: Tracked, facts: Facts) -> list[Finding]:
     proof = gone(tracked.key, tracked.opened_ms, facts)
+    if proof is not None and proof.evidence is Evidence.TWO_READS:
+        return [Doubtful(tracked, confirmed=True)]
     if proof is not None:
         return [Vanished(tracked, proof.evidence, proof.at_ms)]
     return [Doubtful(tracked)] if missing(tracked.key, tracked.opened_ms, facts) else []

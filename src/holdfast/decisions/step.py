@@ -269,7 +269,8 @@ def _our_entry(order: Order, facts: Facts) -> bool:
 
 def _doubts(findings: tuple[Finding, ...], facts: Facts) -> list[Want]:
     """A second, independent read for positions that one read no longer shows."""
-    if facts.positions_read is None or not any(isinstance(f, Doubtful) for f in findings):
+    once = any(isinstance(f, Doubtful) and not f.confirmed for f in findings)
+    if facts.positions_read is None or not once:
         return []
     return [
         Want(Read.POSITIONS, None, facts.positions_read.asked_ms + facts.freshness.confirm_ms, urgent=True)

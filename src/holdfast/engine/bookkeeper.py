@@ -19,7 +19,7 @@ from holdfast.domain.symbol import Symbol
 from holdfast.engine.alerts import Alerts
 from holdfast.engine.doubts import Doubts
 from holdfast.engine.events import FillsRead, Inbox
-from holdfast.engine.lives import first_fill_ms, life
+from holdfast.engine.lives import CLOCK_DOUBT_MS, first_fill_ms, life
 from holdfast.engine.memory import Exit, Memory
 from holdfast.engine.state import AccountState
 from holdfast.exchanges.port import Exchange, ExchangeError
@@ -33,8 +33,6 @@ PATIENCE = 6
 SENDERS_MAX = 10
 """Of so many of the last closing executions the order is asked for."""
 
-CLOCK_DOUBT_MS = 600_000
-"""Our clock may have been set since the entry was signed: what is not found is looked for so much earlier."""
 
 OWN_CAUSES = {Purpose.PLACE_STOP: "stop", Purpose.CLOSE: "bot"}
 SYSTEM_CAUSES = {"autoclose-": "liquidation", "adl_autoclose": "adl", "settlement_autoclose-": "settlement"}

@@ -12,6 +12,8 @@ from holdfast.domain.orders import Fill
 
 SIGNING_SLACK_MS = 1_000
 """Nothing we signed was executed earlier than this before, by the exchange's clock."""
+CLOCK_DOUBT_MS = 600_000
+"""Our clock may have been set since the entry was signed: what is not found is looked for earlier."""
 ADOPTION_SLACK_MS = 5_000
 """An adopted position was seen at most so long after, or by a wrong clock before, its last execution."""
 

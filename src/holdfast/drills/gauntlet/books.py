@@ -190,6 +190,37 @@ async def read_html(world: World) -> None:
     await misread(world, on_positions(FaultKind.HTML, 3))
 
 
+@row(
+    "G11-long",
+    "reads of the positions answer an empty list for half a minute",
+    "the same, and an alert while it lasts: no execution ended the position, so books and stop stay",
+)
+async def read_empty_for_long(world: World) -> None:
+    watch = Watch(world)
+    await misread(world, on_positions(FaultKind.EMPTY_READ, 0), 30_000)
+    assert watch.alerts("POSITION_DOUBTED", severity="warning")
+    assert watch.over("POSITION_DOUBTED")
+
+
+@row(
+    "G11-blind",
+    "reads of the positions answer an empty list for a minute, the user stream is silent, and meanwhile the"
+    " position is closed by hand",
+    "the execution tells: books closed within a cycle, with the true exit",
+)
+async def closed_behind_empty_reads(world: World) -> None:
+    world.server.faults.add(DEAF)
+    await enter(world, BTC, Direction.LONG)
+    await world.run_for(10_000)
+    world.server.faults.add(on_positions(FaultKind.EMPTY_READ, 0))
+    await world.run_for(20_000)
+    assert [trade.status for trade in booked(world)] == [TradeStatus.OPEN]
+    by_hand(world, closing(world))
+    await assert_books_follow(world, "manual", 2 * gone_ms(world))
+    world.server.faults.clear()
+    await assert_flat_end(world)
+
+
 # --- G12: nobody knows it ------------------------------------------------------------------------
 
 SIZE = Decimal("1.5")
