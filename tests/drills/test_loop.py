@@ -197,7 +197,7 @@ def test_a_killed_process_never_runs_again_without_a_last_word() -> None:
         await asyncio.sleep(10)
         told = list(said)
         bury(process)
-        assert not process.tasks
+        assert not process.unfinished()
         return told
 
     assert run(work) == ["alive", "alive"]

@@ -22,6 +22,7 @@ import inspect
 import random
 import sys
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from typing import Any, NoReturn, TypeVar
 from unittest import mock
 
 T = TypeVar("T")
+TASKS_TIDY = 256
 SHUFFLED_MAX = 16
 """Among so many task steps at the head of the queue the next one is picked."""
 CHECK_EVERY_STEPS = 100_000
@@ -59,12 +61,27 @@ class Process:
     paused: bool = False
     held: list[asyncio.Handle] = field(default_factory=list)
     """What became due while it was paused."""
-    tasks: dict[asyncio.Task[Any], None] = field(default_factory=dict)
-    """All that were started, in their order; finished ones leave."""
+    tasks: list[weakref.ref[asyncio.Task[Any]]] = field(default_factory=list)
+    """All that were started, in their order; finished ones leave when there are many."""
+    left: list[asyncio.Task[Any]] = field(default_factory=list)
+    """What a dead one left unfinished: held, or the collector would come upon it, and it would complain."""
+    _tidy_at: int = TASKS_TIDY
 
     @property
     def runs(self) -> bool:
         return self.alive and not self.paused
+
+    def started(self, task: asyncio.Task[Any]) -> None:
+        """Remember a task: a dead process's have to be put away without a word."""
+        self.tasks.append(weakref.ref(task))
+        if len(self.tasks) >= self._tidy_at:
+            self.tasks = [weakref.ref(each) for each in self.unfinished()]
+            self._tidy_at = 2 * len(self.tasks) + TASKS_TIDY
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """Its tasks that are not done, in the order of their start."""
+        found = (each() for each in self.tasks)
+        return [task for task in found if task is not None and not task.done()]
 
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("PROCESS", default=None)
@@ -206,15 +223,13 @@ class SimLoop(asyncio.BaseEventLoop):
     def create_task(
         self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None
     ) -> asyncio.Task[Any]:
-        """Tasks are remembered with their process: a dead one's have to be put away without a word."""
         self._check_closed()
         process = PROCESS.get() if context is None else context.get(PROCESS)
         self._tasks += 1  # asyncio's own numbers go on from one loop to the next
         name = name or f"task {self._tasks}"
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
         if process is not None:
-            process.tasks[task] = None
-            task.add_done_callback(process.tasks.pop)
+            process.started(task)
         return task
 
     # --- processes ---------------------------------------------------------------------------------
@@ -229,6 +244,7 @@ class SimLoop(asyncio.BaseEventLoop):
         """As kill -9: nothing of it ever runs again."""
         process.alive = False
         process.held.clear()
+        process.left = process.unfinished()
 
     def pause(self, process: Process) -> None:
         process.paused = True
@@ -338,8 +354,9 @@ def bury(process: Process) -> None:
     nobody is told. Left to the collector they would do the same at some moment, aloud.
     """
     with _quietly():
-        for task in tuple(process.tasks):
+        for task in process.left or process.unfinished():
             _unwind(task)
+        process.left.clear()
         process.tasks.clear()
         gc.collect()
 
