@@ -8,7 +8,6 @@ events, never from what the bot says of itself.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from holdfast.domain.symbol import Symbol
 from holdfast.engine.bot import Bot
 from holdfast.engine.events import Answered, Event, Told
 from holdfast.exchanges.port import OrderNews, PositionNews, StopNews
+from holdfast.runtime.loop import keep_collector_away
 
 PATIENCE_S = 90.0
 
@@ -109,7 +109,7 @@ async def live(simulator: Simulator) -> Round:
     simulator.reset_limits()
     before = _last_seq(simulator)
     async with built(simulator) as parts:
-        gc.collect()
+        keep_collector_away()  # as `holdfast run` does
         bot, stop = parts.bot, asyncio.Event()
         Listener(bot, made.entries)
         wanted = len(bot.account.settings.symbols)

@@ -1,6 +1,7 @@
 """asyncio in market time: sleeps, order of timers, sockets and libraries on top."""
 
 import asyncio
+import gc
 import time
 
 import pytest
@@ -8,7 +9,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from holdfast.runtime import loop as runtime_loop
 from holdfast.runtime.clock import RealClock, SharedClock
-from holdfast.runtime.loop import ScaledLoop
+from holdfast.runtime.loop import ScaledLoop, keep_collector_away
 from holdfast.runtime.pace import BOT_SLOT, PaceFile
 
 MAY = 1_746_057_600_000
@@ -126,3 +127,17 @@ def test_waiting_for_the_disk_counts_as_lateness(clock):
     beat = runtime_loop.run(main(), clock, slot=BOT_SLOT)
     assert beat is not None
     assert beat.late_ns >= 2_000_000_000
+
+
+def test_what_exists_is_left_alone_by_the_collector():
+    """And what is made later is not."""
+    gc.unfreeze()
+    keep_collector_away()
+    try:
+        assert gc.get_freeze_count() > 1000
+        gone: list[object] = []
+        gone.append(gone)
+        del gone
+        assert gc.collect() > 0
+    finally:
+        gc.unfreeze()

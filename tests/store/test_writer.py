@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from holdfast.store.database import Store, open_store
 from holdfast.store.errors import JournalRefused, StoreUnwritable
 from holdfast.store.journal import open_intents, write_ahead
 from holdfast.store.schema import meta
-from holdfast.store.writer import BATCH_MAX, GroupWriter
+from holdfast.store.writer import BATCH_MAX, PATIENT_MAX_S, PATIENT_S, GroupWriter
 from tests.store.builders import ACCOUNT, ETH, NOW, journaled, running
 
 
@@ -300,9 +301,10 @@ async def test_the_audit_file_waits_for_a_pause(sqlite_store: Store, seam: Seam)
 _CHILD = """
 import asyncio, sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from holdfast.store import audit
 from holdfast.store.database import open_store
-from holdfast.store.writer import GroupWriter
+from holdfast.store.writer import PATIENT_MAX_S, PATIENT_S, GroupWriter
 
 async def main():
     executor = ThreadPoolExecutor(max_workers=1)
@@ -344,3 +346,44 @@ def test_a_kill_in_the_middle_of_commits_loses_nothing_answered(
     store.close()
     assert set(told) - {""} <= set(held)
     assert len(held) == len(set(held)) >= answers
+
+
+async def test_patient_writes_let_what_follows_at_once_go_first(writer: GroupWriter, store: Store):
+    """The books of a fill, and then the intent of its stop: it must not find the disk busy with them."""
+    order: list[str] = []
+
+    def noted(key: str) -> Callable[[Any], object]:
+        def work(connection: Any) -> object:
+            order.append(key)
+            return _put(key)(connection)
+
+        return work
+
+    books = [writer.enqueue(noted(f"fill {number}"), patient=True) for number in range(3)]
+    await asyncio.sleep(PATIENT_S / 4)
+    await writer.submit(noted("stop"), urgent=True)
+    assert order == ["stop"]
+    assert not any(future.done() for future in books)
+    await asyncio.gather(*books)
+    assert order == ["stop", "fill 0", "fill 1", "fill 2"]
+    assert writer.commits == 2
+
+
+async def test_somebody_who_waits_takes_the_patient_ones_along(writer: GroupWriter):
+    """An entry is judged by the outcomes before it: they keep their place, and nobody waits longer."""
+    began = asyncio.get_running_loop().time()
+    before = writer.enqueue(_put("outcome"), patient=True)
+    await writer.submit(_put("entry"))
+    assert before.done()
+    assert writer.commits == 1
+    assert asyncio.get_running_loop().time() - began < PATIENT_MAX_S
+
+
+async def test_patience_ends_though_urgent_ones_keep_coming(writer: GroupWriter):
+    patient = writer.enqueue(_put("books"), patient=True)
+    async with asyncio.timeout(10 * PATIENT_MAX_S):
+        for number in count():
+            await writer.submit(_put(f"stop {number}"), urgent=True)
+            if patient.done():
+                break
+            await asyncio.sleep(PATIENT_S / 4)

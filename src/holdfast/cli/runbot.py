@@ -113,6 +113,7 @@ async def _run(loaded: Loaded, home: Home, clock: Clock, listening: socket, pare
         )
         botfile.write(home, where)
         _greet(loaded, home, where)
+        runtime_loop.keep_collector_away()
         watch = asyncio.create_task(_watch_parent(parent, stop), name="parent")
         try:
             result = await built.bot.run(stop)

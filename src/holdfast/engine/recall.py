@@ -391,7 +391,7 @@ class StoreMemory:
             while self._outbox:
                 batch = tuple(islice(self._outbox, BATCH))
                 # Not one task each: the order of the outbox is that of what happened.
-                places = [self._writer.enqueue(job) for _, job in batch]
+                places = [self._writer.enqueue(job, patient=True) for _, job in batch]
                 results = await asyncio.gather(*places, return_exceptions=True)
                 done = self._note(results)
                 for _ in range(done):

@@ -48,6 +48,7 @@ OF_POSITIONS = (
 )
 """Alerts that end with the position that they are about."""
 WAKE_FLOOR_MS = 20
+STILL_S = 0.003
 HOPS_TO_DISK = 2
 """Turns of the loop from a dispatched request to the disk's thread: its lane, then the store's writer."""
 
@@ -212,10 +213,20 @@ class Supervisor:
             with self.boundary("event"):
                 wants += self._apply(event)
         plan, now = self._step()
-        for _ in range(HOPS_TO_DISK):
-            await asyncio.sleep(0)
+        await self._let_go(plan)
         self._follow_up(plan, wants, now)
         self.publish()
+
+    async def _let_go(self, plan: Plan) -> None:
+        """What was decided reaches disk and wire before anything else takes the processor.
+
+        The journal's thread shares it with this loop, and what follows a fill (more events, reads) keeps
+        the loop busy: so it keeps still for a moment. A moment, not until something is written.
+        """
+        for _ in range(HOPS_TO_DISK):
+            await asyncio.sleep(0)
+        if any(intent.purpose in (Purpose.PLACE_STOP, Purpose.CLOSE) for intent in plan.intents):
+            await asyncio.sleep(STILL_S)
 
     def _apply(self, event: Event) -> tuple[Want, ...]:
         """Change what is known; returns what to ask the exchange because of it."""

@@ -7,6 +7,10 @@ in its own savepoint, so that one that fails takes nothing of the others with it
 Money waits for some writes: a stop is sent only after its intent is durable. Those are *urgent*: they
 go next, in a transaction of their own, and a transaction that is still taking in functions ends early
 for them. So they wait for one function and one commit at most, however many books are behind.
+
+For others nobody waits at all: the books of a fill. Those are *patient*: they keep their place, but no
+commit is begun for their sake alone as long as something else may follow at once, for it would find the
+disk busy. What follows a fill at once is the intent of its stop.
 """
 
 from __future__ import annotations
@@ -24,9 +28,12 @@ from holdfast.store.database import Store
 from holdfast.store.errors import StoreUnwritable, concerns_the_database
 
 T = TypeVar("T")
-_Job = tuple[Callable[[Connection], Any], "asyncio.Future[Any]"]
 BATCH_MAX = 256
 """Functions in one transaction: bounds how long the first of them waits for the last."""
+PATIENT_S = 0.02
+"""The pause (loop time) in which nothing else came, after which patient writes have their turn."""
+PATIENT_MAX_S = 0.2
+"""And so long they wait at most."""
 PROJECT_AFTER = 32
 """Under unbroken load the projection still runs after so many commits."""
 QUIET_S = 0.02
@@ -38,6 +45,14 @@ class Blocking(Protocol):
     """The one seam for blocking work: runs *fn* off the event loop and returns its result."""
 
     async def __call__(self, fn: Callable[[], T], /) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    function: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+    until_s: float
+    """Loop time until which it may be kept waiting; 0 = somebody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +153,22 @@ class GroupWriter:
         """
         return cast("T", await self.enqueue(function, urgent=urgent))
 
-    def enqueue(self, function: Callable[[Connection], Any], *, urgent: bool = False) -> asyncio.Future[Any]:
+    def enqueue(
+        self, function: Callable[[Connection], Any], *, urgent: bool = False, patient: bool = False
+    ) -> asyncio.Future[Any]:
         """`submit` without waiting: its place is taken when this returns, so the order of several is the
-        order of these calls. (Tasks that submit take their places in whatever order they first run.)"""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        order of these calls. (Tasks that submit take their places in whatever order they first run.)
+
+        *patient*: nobody waits for it, so it may lie for `PATIENT_MAX_S`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
         if self._closed:
             text = f"database {self._store.where}: expected an open writer, found it closed"
             future.set_exception(StoreUnwritable(text))
             return future
-        (self._urgent if urgent else self._waiting).append((function, future))
+        until_s = loop.time() + PATIENT_MAX_S if patient else 0.0
+        (self._urgent if urgent else self._waiting).append(_Job(function, future, until_s))
         self._arrived.set()
         if self._pump is None:
             self._pump = asyncio.create_task(self._drain(), name="store-writer")
@@ -164,6 +186,7 @@ class GroupWriter:
         try:
             while self._urgent or self._waiting or unprojected:
                 if self._urgent or self._waiting:
+                    await self._lie_in_wait()
                     await self._commit_waiting()
                     unprojected += self._project is not None
                 if self._project and (unprojected >= PROJECT_AFTER or await self._quiet()):
@@ -173,34 +196,43 @@ class GroupWriter:
             # The queues are empty here unless this task was cancelled or the seam itself has failed.
             self._pump = None
             left = (*self._urgent, *self._waiting)
-            _fail((future for _, future in left), "the writer was stopped before its turn came")
+            _fail((job.future for job in left), "the writer was stopped before its turn came")
             self._urgent.clear()
             self._waiting.clear()
+
+    async def _lie_in_wait(self) -> None:
+        """While all that waits is patient: until a moment passes in which nothing comes."""
+        loop = asyncio.get_running_loop()
+        while not (self._closed or self._urgent) and all(job.until_s for job in self._waiting):
+            pause_s = min(PATIENT_S, self._waiting[0].until_s - loop.time())
+            if pause_s <= 0 or not await self._comes_within(pause_s):
+                return
 
     async def _quiet(self) -> bool:
         """Nothing waits, and nothing comes for a moment (at once when closing)."""
         if self._urgent or self._waiting:
             return False
-        if self._closed:
-            return True
+        return self._closed or not await self._comes_within(QUIET_S)
+
+    async def _comes_within(self, pause_s: float) -> bool:
         self._arrived.clear()
         try:
-            async with asyncio.timeout(QUIET_S):
+            async with asyncio.timeout(pause_s):
                 await self._arrived.wait()
         except TimeoutError:
-            return True
-        return False
+            return False
+        return True
 
     async def _commit_waiting(self) -> None:
         urgent = bool(self._urgent)
         batch = self._take()
         if not batch:
             return
-        futures = [future for _, future in batch]
+        futures = [job.future for job in batch]
         try:
             # An urgent group is not cut short, it is what the others are cut short for.
             enough = _never if urgent else self._urgent_waits
-            work = partial(commit_group, self._store, [function for function, _ in batch], enough)
+            work = partial(commit_group, self._store, [job.function for job in batch], enough)
             results = await self._blocking(work)
             self.commits += 1
             for future, result in zip(futures, results, strict=False):
@@ -220,7 +252,7 @@ class GroupWriter:
         """The next transaction's jobs that somebody still waits for: urgent ones go by themselves."""
         queue = self._urgent or self._waiting
         taken = [queue.popleft() for _ in range(min(BATCH_MAX, len(queue)))]
-        return [(function, future) for function, future in taken if not future.done()]
+        return [job for job in taken if not job.future.done()]
 
     def _urgent_waits(self) -> bool:
         """Asked on the blocking thread; reading a length is safe there."""
