@@ -26,6 +26,7 @@ from holdfast.drills.checkers.restart import RestartChecks
 from holdfast.drills.checkers.secrets import SecretChecks
 from holdfast.drills.checkers.useful import Figures, Usefulness
 from holdfast.simulator.core.model import (
+    AccountEvent,
     AlgoEvent,
     AlgoStatus,
     ConfigEvent,
@@ -100,9 +101,12 @@ class Checkers:
         self._ticked_ms = 0
         self._entries: set[str] = set()
         """Client ids of orders that raised risk."""
+        # Once a second and symbol there is a price: what is not judged is not even looked at.
         self._handlers: Mapping[type, Callable[[Any], None]] = {
+            PriceEvent: self._price,
             OrderEvent: self._order,
             AlgoEvent: self._algo,
+            AccountEvent: mirror.hear,
             ConfigEvent: self._config,
         }
 
@@ -110,14 +114,14 @@ class Checkers:
 
     def exchange(self, event: CoreEvent) -> None:
         """A listener of the core."""
-        self.mirror.hear(event)
-        if type(event) is PriceEvent:
-            if event.at_ms - self._ticked_ms >= TICK_MS:
-                self._tick(event.at_ms)
-            return
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
+
+    def _price(self, event: PriceEvent) -> None:
+        self.mirror.price(event)
+        if event.at_ms - self._ticked_ms >= TICK_MS:
+            self._tick(event.at_ms)
 
     def cover(self, change: CoverChange) -> None:
         """A cover listener of the core."""
@@ -140,6 +144,7 @@ class Checkers:
             self._excuse(arrival)
 
     def _order(self, event: OrderEvent) -> None:
+        self.mirror.hear(event)
         order = event.order
         if order.account_id != self.mirror.account_id:
             return
@@ -161,6 +166,7 @@ class Checkers:
             self.restarts.meddled(order.symbol)
 
     def _algo(self, event: AlgoEvent) -> None:
+        self.mirror.hear(event)
         algo = event.algo
         if algo.account_id != self.mirror.account_id:
             return
@@ -172,6 +178,7 @@ class Checkers:
             self.restarts.meddled(algo.symbol)
 
     def _config(self, event: ConfigEvent) -> None:
+        self.mirror.hear(event)
         if event.symbol is not None:
             self.restarts.meddled(event.symbol)
 

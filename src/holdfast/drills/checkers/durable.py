@@ -149,7 +149,9 @@ class SqliteDurable:
 
     def changed(self) -> bool:
         # Changes exactly when another connection committed.
-        version = int(self._rows("PRAGMA data_version")[0][0]) if self._connection else -1
+        version = -1
+        if self._connection is not None:
+            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         before, self._version = self._version, version
         return before != version
 

@@ -118,7 +118,7 @@ class Mirror:
         self.leverage_ms: dict[Symbol, int] = {}
         self._cause: SimOrder | None = None
         self._handlers: Mapping[type, Callable[[Any], None]] = {
-            PriceEvent: self._price,
+            PriceEvent: self.price,
             OrderEvent: self._order,
             AlgoEvent: self._algo,
             AccountEvent: self._account,
@@ -168,7 +168,8 @@ class Mirror:
 
     # --- events --------------------------------------------------------------------------------
 
-    def _price(self, event: PriceEvent) -> None:
+    def price(self, event: PriceEvent) -> None:
+        """The commonest event; also told by `hear`."""
         self.now_ms = event.at_ms
         symbol = event.symbol
         past = self.marks_past.get(symbol)

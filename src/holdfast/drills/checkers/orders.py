@@ -52,6 +52,7 @@ class OrderChecks:
             self._allowed(order)
 
     def algo_changed(self, algo: SimAlgo) -> None:
+        self._count_stops(key_of(algo))
         if algo.algo_id in self._algos_seen or origin_of(algo) is not Origin.BOT:
             return
         self._algos_seen.add(algo.algo_id)
@@ -60,20 +61,26 @@ class OrderChecks:
 
     def tick(self, now_ms: int) -> None:
         """S2 for stops: exactly one stands at rest; a second one only while it replaces the first."""
-        for key in self.mirror.open_positions():
-            # One that is acting cannot be taken back, and may hang for ever (G32).
-            stops = [stop for stop in self.mirror.stops_on(key) if stop.status is AlgoStatus.NEW]
-            if len(stops) < 2:
-                self._beside_since.pop(key, None)
-                continue
-            since = self._beside_since.setdefault(key, now_ms)
+        for key, since in list(self._beside_since.items()):
             if now_ms - since <= self.bounds.stops_beside_ms:
+                continue
+            stops = self._count_stops(key)
+            if len(stops) < 2:
                 continue
             if self.impaired.clear_ms(STOP_CAUSES, since, now_ms) > self.bounds.stops_beside_ms:
                 ids = " ".join(stop.client_id for stop in stops)
                 text = f"{len(stops)} stops stand on {key.symbol}"
                 self.findings.add("S2", now_ms, text, stops=ids, since_ms=since)
                 self._beside_since[key] = now_ms
+
+    def _count_stops(self, key: PositionKey) -> list[SimAlgo]:
+        """Note since when there are several. One that is acting cannot be taken back, and may hang (G32)."""
+        stops = [stop for stop in self.mirror.stops_on(key) if stop.status is AlgoStatus.NEW]
+        if len(stops) < 2:
+            self._beside_since.pop(key, None)
+        else:
+            self._beside_since.setdefault(key, self.mirror.now_ms)
+        return stops
 
     # --- S2 ------------------------------------------------------------------------------------
 

@@ -227,29 +227,40 @@ class WorldWatch:
         return ", ".join(word for word, holds in reasons.items() if holds)
 
     def _look(self, now_ms: int) -> None:
-        bounds = self.checkers.bounds
-        core = self._world.server.core
-        closed = [
-            (closed_cause(symbol), not core.instrument(symbol).trading, bounds.tries_pause_ms)
-            for symbol in self._symbols
-        ]
-        for cause, stands, grace_ms in (
-            *closed,
-            (because.BOT, self._absent(), bounds.start_ms),
-            (because.NETWORK, self._cut_off(LinkKind.REST), bounds.tries_pause_ms),
-            (because.STREAM, self._cut_off(LinkKind.USER) or self._untold(), bounds.doubt_ms),
-            (because.STORE, self._world.disk_ms[1] > SLOW_DISK_MS, bounds.doubt_ms),
-        ):
-            if stands and cause not in self._standing:
-                self._standing.add(cause)
-                self.checkers.began(cause)
-                self._note(cause, began=True)
-            elif not stands and cause in self._standing:
-                self._standing.discard(cause)
-                self.checkers.ended(cause, grace_ms)
-                self._note(cause, began=False)
-        self._note_messages(now_ms)
+        core, links = self._world.server.core, self._cut_off()
+        shut = (symbol for symbol in self._symbols if not core.instrument(symbol).trading)
+        standing = set(map(closed_cause, shut))
+        if self._absent():
+            standing.add(because.BOT)
+        if LinkKind.REST in links:
+            standing.add(because.NETWORK)
+        if LinkKind.USER in links or self._untold(now_ms):
+            standing.add(because.STREAM)
+        if self._world.disk_ms[1] > SLOW_DISK_MS:
+            standing.add(because.STORE)
+        if standing != self._standing:
+            self._changed(standing)
         self._note_bot(now_ms)
+
+    def _changed(self, standing: set[Cause]) -> None:
+        """What stands now and did not a second ago, and the other way round."""
+        before, self._standing = self._standing, standing
+        for cause in sorted(standing - before, key=str):
+            self.checkers.began(cause)
+            self._note(cause, began=True)
+        for cause in sorted(before - standing, key=str):
+            self.checkers.ended(cause, self._grace_ms(cause))
+            self._note(cause, began=False)
+
+    def _grace_ms(self, cause: Cause) -> int:
+        """How long who was kept from acting needs to notice that it may."""
+        bounds = self.checkers.bounds
+        known: dict[Cause, int] = {
+            because.BOT: bounds.start_ms,
+            because.STREAM: bounds.doubt_ms,
+            because.STORE: bounds.doubt_ms,
+        }
+        return known.get(cause, bounds.tries_pause_ms)
 
     def _note(self, cause: Cause, *, began: bool) -> None:
         """Whatever plan brought it about: no healthy bot trades while these stand."""
@@ -268,30 +279,27 @@ class WorldWatch:
         life = world.life
         return not (life.running and life.process.runs) and life.ended_by is None
 
-    def _cut_off(self, kind: LinkKind) -> bool:
+    def _cut_off(self) -> set[LinkKind]:
+        """Kinds of links over which little or nothing passes."""
         network = self._world.network
-        now = network.conditions[kind]
-        if now.stall or now.refuse or now.unreachable or now.latency_ms[1] >= SLOW_MS:
-            return True
-        return any(link.is_cut for link in network._links.values() if link.kind is kind)
+        kinds = {link.kind for link in network._links.values() if link.is_cut}
+        for kind, now in network.conditions.items():
+            if now.stall or now.refuse or now.unreachable or now.latency_ms[1] >= SLOW_MS:
+                kinds.add(kind)
+        return kinds
 
-    def _untold(self) -> bool:
-        """Events of the account are being lost, delayed or doubled at the exchange."""
-        plan, now_ms = self._world.server.faults, self._world.now_ms
-        return any(
-            active.fault.kind in ON_SOCKETS
-            and active.fault.stream in ON_THE_ACCOUNT
-            and active.within(now_ms)
-            and not active.spent
-            for active in plan.listing()
-        )
+    def _untold(self, now_ms: int) -> bool:
+        """Events of the account are being lost, delayed or doubled at the exchange.
 
-    def _note_messages(self, now_ms: int) -> None:
-        """Requests tell of their faults themselves; messages are counted by the plan."""
-        struck = sum(a.fired for a in self._world.server.faults.listing() if a.fault.kind in ON_SOCKETS)
+        Requests tell of their faults themselves; messages are counted here.
+        """
+        active = [each for each in self._world.server.faults.listing() if each.fault.kind in ON_SOCKETS]
+        struck = sum(each.fired for each in active)
         if struck > self._messages_struck:
             self.checkers.struck("stream", now_ms)
         self._messages_struck = struck
+        mine = (each for each in active if each.fault.stream in ON_THE_ACCOUNT and not each.spent)
+        return any(each.within(now_ms) for each in mine)
 
     def _note_bot(self, now_ms: int) -> None:
         bot = self._bot()
