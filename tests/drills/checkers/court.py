@@ -225,7 +225,7 @@ def court(*bars: Any, bounds: Bounds | None = None, **config: Any) -> Court:
             alerted=lambda symbol: symbol in alerts,
             hindered=lambda: held[0].hindered,
         ),
-        secrets={"secret": SECRET},
+        secrets={SECRET: "secret"},
     )
     made.listen(checkers.exchange)
     made.listen_cover(checkers.cover)

@@ -260,9 +260,9 @@ def test_an_order_that_is_given_after_the_restart_is_no_change_by_it() -> None:
 # --- S10 -------------------------------------------------------------------------------------------
 
 
-def search(folder: Path, **secrets: str) -> list[str]:
+def search(folder: Path) -> list[str]:
     findings = Findings()
-    checks = SecretChecks({"secret": SECRET, **secrets}, findings)
+    checks = SecretChecks({SECRET: "secret"}, findings)
     checks.search(folder, 0, but=frozenset({"api_token"}))
     return [violation.text for violation in findings.violations]
 
@@ -282,7 +282,13 @@ def test_a_secret_across_two_pieces_of_a_large_file_is_found(tmp_path: Path) -> 
 def test_files_without_secrets_and_the_one_that_is_meant_to_hold_one_are_silent(tmp_path: Path) -> None:
     (tmp_path / "trading.db").write_bytes(SECRET[:-1].encode() * 3)
     (tmp_path / "api_token").write_text(SECRET)
-    assert search(tmp_path, token="") == []
+    (tmp_path / "bot.log").write_text("GET /fapi/v3/account?timestamp=1&signature=(hidden)")
+    assert search(tmp_path) == []
+
+
+def test_the_signature_of_a_request_is_found(tmp_path: Path) -> None:
+    (tmp_path / "bot.log").write_text(f"cannot reach https://host/fapi?timestamp=1&signature={'0a' * 32}")
+    assert search(tmp_path) == ["a request's signature stands in bot.log"]
 
 
 # --- S11 -------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Checkers:
         durable: Durable,
         bounds: Bounds,
         watched: Watched,
-        secrets: Mapping[str, str],
+        secrets: dict[str, str],
         on_first: Callable[[Violation], None] = lambda violation: None,
     ) -> None:
         self.findings = Findings(on_first)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.drills.checkers.findings import Findings
 
 CHUNK = 1 << 20
+OVERLAP_MIN = 100
+SIGNATURE = re.compile(rb"signature=[0-9a-f]{16,}")
+"""What signs a request: in a URL that an error shows, for example."""
 
 
 @dataclass(slots=True)
 class SecretChecks:
-    """*secrets*: what they are called, and what they are."""
+    """*secrets*: what they are, and what they are called; more may be learned as the world goes on."""
 
-    secrets: Mapping[str, str]
+    secrets: dict[str, str]
     findings: Findings
 
     def read(self, where: str, data: bytes, at_ms: int) -> None:
-        for name, secret in self.secrets.items():
-            if secret and secret.encode() in data:
+        for secret, name in self.secrets.items():
+            if secret.encode() in data:
                 self.findings.add("S10", at_ms, f"the {name} stands in {where}")
+        if SIGNATURE.search(data):
+            self.findings.add("S10", at_ms, f"a request's signature stands in {where}")
 
     def search(self, folder: Path, at_ms: int, *, but: frozenset[str] = frozenset()) -> None:
         """Every file of the bot's home, *but* those that are meant to hold a secret."""
@@ -31,7 +36,7 @@ class SecretChecks:
 
     def _search_file(self, path: Path, where: str, at_ms: int) -> None:
         """Piece by piece, with an overlap: a secret must not hide between two pieces."""
-        overlap = max((len(secret.encode()) for secret in self.secrets.values()), default=1)
+        overlap = max(OVERLAP_MIN, *(len(secret.encode()) for secret in self.secrets))
         rest = b""
         with path.open("rb") as file:
             while piece := file.read(CHUNK):

@@ -45,7 +45,7 @@ from holdfast.drills.kinds import KINDS, Moment, Plane
 from holdfast.drills.lives import Life
 from holdfast.drills.network import LinkKind
 from holdfast.drills.plan import Heal, Schedule, Stage, Trouble
-from holdfast.drills.world import SECRET, World
+from holdfast.drills.world import KEY, SECRET, World
 from holdfast.engine.bot import Bot
 from holdfast.engine.memory import Remembered
 from holdfast.engine.recall import StoreMemory
@@ -84,7 +84,7 @@ class WorldWatch:
             durable=self._durable,
             bounds=bounds_of(world.settings, budget=budget),
             watched=Watched(alerted=self._alerted, hindered=self._hindered, look=self._look),
-            secrets={"API key's secret": SECRET, "API token": ""},
+            secrets={KEY: "API key", SECRET: "API key's secret"},
             on_first=on_first,
         )
         self._standing: set[Cause] = set()
@@ -148,7 +148,9 @@ class WorldWatch:
 
     def finish(self) -> Outcome:
         """The world is over: what is left behind is searched, what still runs is summed up."""
-        home = self._world.home
+        home, secrets = self._world.home, self.checkers.secrets.secrets
+        if home.token_file.exists():
+            secrets[home.token_file.read_text().strip()] = "API token"
         self.checkers.secrets.search(home.path, self._world.now_ms, but=frozenset({home.token_file.name}))
         self._durable.close()
         return self.checkers.outcome()
@@ -240,6 +242,9 @@ class WorldWatch:
             standing.add(because.STORE)
         if standing != self._standing:
             self._changed(standing)
+        listen_key = self._world.server.app.hub.keys.active(self.checkers.mirror.account_id)
+        if listen_key is not None:
+            self.checkers.secrets.secrets[listen_key] = "listen key"
         self._note_bot(now_ms)
 
     def _changed(self, standing: set[Cause]) -> None:
