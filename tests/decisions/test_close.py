@@ -12,7 +12,16 @@ from holdfast.decisions.close import Hold, Send, close_position, market_closes
 from holdfast.decisions.facts import Attempt, Facts
 from holdfast.decisions.gate import Approved, approve_protective
 from holdfast.domain.account import Position
-from holdfast.domain.intents import Accepted, Intent, Outcome, Priority, Purpose, RejectReason, Unavailable, Unknown
+from holdfast.domain.intents import (
+    Accepted,
+    Intent,
+    Outcome,
+    Priority,
+    Purpose,
+    RejectReason,
+    Unavailable,
+    Unknown,
+)
 from holdfast.domain.orders import ExchangeStatus, OrderType, PositionSide, Side, TimeInForce
 from tests.decisions.holdings import (
     ACCEPTED,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from holdfast.drills.home import crash_store, new_home, template
+from holdfast.drills.home import PREFIX, crash_store, new_home, sweep, template
 from holdfast.store.database import Store, open_store
 from holdfast.store.home import Home
 
@@ -34,6 +36,17 @@ def test_homes_are_made_from_one_migrated_template_and_vanish() -> None:
         open_store(first.database).close()
         assert template().read_bytes() == before
     assert not first.path.exists()
+
+
+def test_folders_of_killed_drills_are_swept_away_and_those_of_living_ones_stay() -> None:
+    with new_home() as living:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        left = living.path.with_name(f"{PREFIX}{dead.pid}-abc")
+        left.mkdir()
+        sweep()
+        assert not left.exists()
+        assert living.database.exists()
 
 
 @pytest.mark.parametrize("torn", [None, 1, 2, 3, 4, 5])

@@ -6,6 +6,7 @@ On memory where there is some: a drill makes thousands of commits, and every one
 from __future__ import annotations
 
 import atexit
+import os
 import random
 import shutil
 import tempfile
@@ -18,12 +19,35 @@ from holdfast.store.database import Store, open_store
 from holdfast.store.home import Home
 
 MEMORY = Path("/dev/shm")  # noqa: S108  (folders in it are made with names of their own)
+PREFIX = "holdfast-drill-"
 WAL_HEADER, FRAME_HEADER = 32, 24
 
 
 def new_folder() -> Path:
     """A fresh folder, on memory if possible; whoever asks removes it."""
-    return Path(tempfile.mkdtemp(prefix="holdfast-drill-", dir=MEMORY if MEMORY.is_dir() else None))
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_where()))
+
+
+def _where() -> Path:
+    return MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def sweep() -> None:
+    """Remove the folders of drills that were killed: nobody else would, and they lie in memory."""
+    for folder in _where().glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).split("-")[0]
+        if pid.isdecimal() and not _lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager
@@ -42,6 +66,7 @@ def new_home() -> Iterator[Home]:
 @cache
 def template() -> Path:
     """A migrated, empty database: migrations run once per process, not once per world."""
+    sweep()
     folder = new_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "template.db"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from holdfast.domain.orders import Direction
+from holdfast.drills.gauntlet.agreement import assert_exit_booked, in_step
 from holdfast.drills.gauntlet.markets import CLOSES_A_MINUTE, entries_again
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import (
@@ -19,7 +20,6 @@ from holdfast.drills.gauntlet.steps import (
     live_stops,
     started,
 )
-from holdfast.drills.gauntlet.streams import assert_exit_booked, in_step
 from holdfast.drills.gauntlet.watching import (
     LOOK_MS,
     Watch,

@@ -10,7 +10,14 @@ from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import BTC, ETH, assert_flat_end, covered, enter, held, started
-from holdfast.drills.gauntlet.watching import Watch, cycle_ms, round_trip_ms, sending_ms, stays
+from holdfast.drills.gauntlet.watching import (
+    Watch,
+    assert_never_naked,
+    cycle_ms,
+    round_trip_ms,
+    sending_ms,
+    stays,
+)
 from holdfast.drills.points import Point, PointKind
 from holdfast.drills.world import World
 from holdfast.engine.commands import CommandResult, OperatorCommands
@@ -84,6 +91,7 @@ async def one_symbol_refuses(world: World) -> None:
     assert covered(world, BTC)
     watch.assert_told("LIQUIDATION_FAILED", at_ms, _liquidation_ms(world), "critical")
     await stays(world, lambda: covered(world, BTC), "the survivor's stop", 20_000)
+    assert_never_naked(world, at_ms)
     world.server.faults.remove(fault)
     patience_ms = world.settings.protection.retry_max_ms + cycle_ms(world)
     await world.until(lambda: not held(world, BTC), "the survivor to be closed", patience_ms)
@@ -126,6 +134,7 @@ async def account_is_down(world: World) -> None:
     for symbol in (BTC, ETH, SOL):
         assert_reason(result, symbol, "Service Unavailable")
         assert covered(world, symbol), f"{symbol} lost its stop"
+    assert_never_naked(world, at_ms)
     assert took_ms <= _liquidation_ms(world) + SETTLING_MS, f"the end took {took_ms} ms"
     world.server.faults.clear()
     await started(world)
@@ -155,6 +164,7 @@ async def refused_shutdown(world: World, fault: Fault) -> None:
     assert 1 <= tries <= most, f"{tries} closing orders, allowed are {most}"
     watch.assert_told("LIQUIDATION_FAILED", at_ms, _liquidation_ms(world), "critical")
     await stays(world, lambda: covered(world, BTC), "the stop after the end", 60_000)
+    assert_never_naked(world, at_ms)
 
 
 async def resumed_at_start(world: World) -> None:
@@ -230,6 +240,7 @@ async def killed_while_liquidating(world: World) -> None:
     await world.until(lambda: bool(watch.closes(at_ms)), "a closing order")
     world.kill_bot()
     await stays(world, lambda: covered(world, BTC), "the stop after the kill", 20_000)
+    assert_never_naked(world, at_ms)
     await resumed_at_start(world)
 
 

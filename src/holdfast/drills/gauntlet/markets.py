@@ -6,17 +6,9 @@ from decimal import Decimal
 
 from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
+from holdfast.drills.gauntlet.agreement import assert_exit_booked
 from holdfast.drills.gauntlet.row import USUAL, row
-from holdfast.drills.gauntlet.steps import (
-    BTC,
-    ETH,
-    assert_flat_end,
-    covered,
-    enter,
-    held,
-    live_stops,
-)
-from holdfast.drills.gauntlet.streams import assert_exit_booked
+from holdfast.drills.gauntlet.steps import BTC, ETH, assert_flat_end, covered, enter, held, live_stops
 from holdfast.drills.gauntlet.watching import (
     Watch,
     cycle_ms,

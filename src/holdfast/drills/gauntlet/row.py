@@ -23,6 +23,7 @@ _MODULES = (
     "endings",
     "kills",
     "streams",
+    "fills",
     "settings",
     "clocks",
     "markets",
@@ -129,7 +130,8 @@ def run_row(row_: Row) -> Outcome:
     async def scenario(world: World) -> None:
         try:
             await row_.scenario(world)
-        except AssertionError as broken:
+        except (AssertionError, LookupError, ValueError) as broken:
+            # What should be there and is not ("expected one position, found none") breaks a promise too.
             told["why"] = str(broken) or repr(broken)
         truth = world.truth()
         told["naked_s"] = truth.naked_seconds_max

@@ -6,18 +6,10 @@ from decimal import Decimal
 
 from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.orders import Direction, PositionSide, Side
+from holdfast.drills.gauntlet.agreement import in_step
 from holdfast.drills.gauntlet.endings import ordered
 from holdfast.drills.gauntlet.row import row
-from holdfast.drills.gauntlet.steps import (
-    BTC,
-    ETH,
-    assert_flat_end,
-    covered,
-    enter,
-    held,
-    started,
-)
-from holdfast.drills.gauntlet.streams import in_step
+from holdfast.drills.gauntlet.steps import BTC, ETH, assert_flat_end, covered, enter, held, started
 from holdfast.drills.gauntlet.watching import (
     LOOK_MS,
     Watch,

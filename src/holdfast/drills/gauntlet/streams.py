@@ -1,14 +1,12 @@
-"""Rows of the gauntlet about streams: silent, expired, lossy; and fills that come in parts or in a race."""
+"""Rows of the gauntlet about streams: silent, expired, lossy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
-from holdfast.domain.account import PositionKey
-from holdfast.domain.orders import Direction, PositionSide, Side
-from holdfast.domain.symbol import Symbol
+from holdfast.domain.orders import Direction
+from holdfast.drills.gauntlet.agreement import assert_exit_booked, in_step
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import (
     BTC,
@@ -30,16 +28,13 @@ from holdfast.drills.gauntlet.watching import (
     one_way_ms,
     round_trip_ms,
     sending_ms,
-    stays,
 )
 from holdfast.drills.network import LinkKind
-from holdfast.drills.points import Point, PointKind
 from holdfast.drills.world import World
 from holdfast.engine.apply import REST_PRICE_MS
 from holdfast.exchanges.shared import ExchangeSettings
 from holdfast.simulator.faults import Fault, FaultKind
 from holdfast.simulator.requests import Arrival
-from holdfast.store.words import TradeStatus
 
 USUALLY = ExchangeSettings()
 SILENCE_MS = USUALLY.market_silence_ms
@@ -47,33 +42,6 @@ NO_PONG_MS = (USUALLY.ping_every_s + USUALLY.pong_within_s) * 1000
 BACKOFF_MS = USUALLY.backoff_max_s * 1000
 KEEPALIVE_MS = USUALLY.keepalive_ms
 HALF = Decimal("0.5")
-
-
-def tracked_quantity(world: World, symbol: Symbol) -> Decimal:
-    """What the bot's books hold, signed."""
-    tracked = world.bot.account.state.tracked.get(PositionKey(symbol, PositionSide.BOTH))
-    return Decimal(0) if tracked is None else tracked.quantity * tracked.direction.sign
-
-
-def true_quantity(world: World, symbol: Symbol) -> Decimal:
-    """What the exchange holds, signed."""
-    found = (each.quantity for each in world.truth().positions if each.symbol == symbol)
-    return next(found, Decimal(0))
-
-
-def in_step(world: World, symbol: Symbol) -> bool:
-    """Whether the books hold what the exchange holds."""
-    return tracked_quantity(world, symbol) == true_quantity(world, symbol)
-
-
-async def assert_exit_booked(world: World, symbol: Symbol, cause: str) -> None:
-    """Books flat within the bound of reading, the true exit soon after, each execution once."""
-    await world.until(lambda: in_step(world, symbol), f"{symbol} closed in the books", gone_ms(world))
-    await world.until(
-        lambda: booked(world)[-1].status is TradeStatus.CLOSED, "the true exit", 10_000 + round_trip_ms(world)
-    )
-    last = booked(world)[-1]
-    assert (last.symbol, last.exit_cause, last.exit_estimated) == (symbol, cause, False), last
 
 
 # --- G20: a WebSocket silently dead --------------------------------------------------------------
@@ -309,149 +277,4 @@ async def key_deleted(world: World) -> None:
     told_ms = one_way_ms(world) + LOOK_MS
     await world.until(lambda: in_step(world, ETH), "the stream's own word of it", told_ms)
     assert world.now_ms - closed_ms <= told_ms
-    await assert_flat_end(world)
-
-
-# --- G24: parts and races ------------------------------------------------------------------------
-
-NO_WHOLE_STOPS = Fault(
-    kind=FaultKind.REJECT,
-    method="POST",
-    path="/algoOrder$",
-    params={"closePosition": "true"},
-    code=-4136,
-    msg="Target strategy invalid for closePosition true",
-)
-"""Only stops that name their size are taken: then the size has to be right."""
-
-
-async def assert_size_protected(world: World, change: Callable[[], object], within_ms: float) -> None:
-    """After *change* a covering stop stands for the whole real size in time, and one only at rest."""
-    change()
-    world.server.step()
-    await world.until(lambda: covered(world, BTC), "a stop for the new size", within_ms)
-    # The old stop goes when a read of the book has shown the new one.
-    await world.run_for(world.settings.freshness.visibility_ms + 2 * round_trip_ms(world) + sending_ms(world))
-    await assert_protected_once(world, BTC)
-
-
-@row(
-    "G24",
-    "an entry fills in part, the rest expires; stops have to name their size",
-    "the stop has the size that was filled; the books too",
-)
-async def partial_fill(world: World) -> None:
-    watch = Watch(world)
-    await started(world)
-    world.server.faults.add(NO_WHOLE_STOPS)
-    rules = world.server.core.instrument(BTC)
-    bound, rules.market_take_bound = rules.market_take_bound, Decimal("0.0002")
-    world.server.core.set_liquidity(BTC, Decimal("0.00001"))
-    await enter(world, BTC, Direction.LONG)
-    rules.market_take_bound = bound
-    world.server.core.set_liquidity(BTC, Decimal(1))
-    ordered = Decimal(watch.entries()[0].params["quantity"])
-    filled = true_quantity(world, BTC)
-    assert 0 < filled < ordered, f"filled {filled} of {ordered}: the drill shows nothing"
-    (stop,) = live_stops(world, BTC)
-    assert stop.quantity == filled, f"the stop is for {stop.quantity}, held are {filled}"
-    naked_ms = float(world.truth().naked_seconds_max) * 1000
-    bound_ms = one_way_ms(world) + sending_ms(world) + round_trip_ms(world) + sending_ms(world)
-    assert naked_ms <= bound_ms, f"naked for {naked_ms:.0f} ms"
-    assert in_step(world, BTC)
-    await assert_protected_once(world, BTC)
-    await assert_flat_end(world)
-
-
-@row(
-    "G24-grown",
-    "a position grows by hand past the size of its stop, then shrinks",
-    "a stop of the real size within the bound; one at rest",
-)
-async def position_grows(world: World) -> None:
-    await started(world)
-    world.server.faults.add(NO_WHOLE_STOPS)
-    await enter(world, BTC, Direction.LONG)
-    quantity = true_quantity(world, BTC)
-    core, account = world.server.core, world.account_id
-    # Told by the stream; the new stop has to be seen before the old one goes.
-    bound_ms = one_way_ms(world) + 2 * (sending_ms(world) + round_trip_ms(world))
-    await assert_size_protected(world, lambda: core.open_by_hand(account, BTC, Side.BUY, quantity), bound_ms)
-    assert live_stops(world, BTC)[0].quantity == 2 * quantity
-    await assert_size_protected(world, lambda: core.close_by_hand(account, BTC, share=HALF), bound_ms)
-    assert in_step(world, BTC)
-    await assert_flat_end(world)
-
-
-@row(
-    "G24-race",
-    "a stop is moved; the old one triggers just before its cancel is looked at",
-    "the position is closed once; nothing flips; no stop is left over; the true exit is booked",
-)
-async def cancel_loses_to_fill(world: World) -> None:
-    watch = Watch(world)
-    await enter(world, BTC, Direction.LONG)
-    at_ms = world.now_ms
-    fault = Fault(kind=FaultKind.FILLED_FIRST, method="DELETE", path="/algoOrder$", times=1)
-    number = world.server.faults.add(fault)
-    stop = live_stops(world, BTC)[0].trigger_price
-    world.scripted.stops[BTC] = stop + 100
-    await world.until(lambda: world.server.faults.fired(number) > 0, "the cancel of the old stop", 30_000)
-    world.scripted.stops.clear()
-    await assert_exit_booked(world, BTC, "stop")
-    await world.until(lambda: not live_stops(world, BTC), "no orphan stop", gone_ms(world) + 10_000)
-    assert not watch.closes(at_ms), watch.closes(at_ms)
-    assert world.truth().exits == 1, world.truth()
-    await assert_flat_end(world)
-
-
-@row(
-    "G24-close-race",
-    "the stop triggers while the strategy's closing order is on its way",
-    "closed once, nothing flips, the books say what happened",
-)
-async def close_loses_to_stop(world: World) -> None:
-    await enter(world, BTC, Direction.SHORT)
-    raced: list[int] = []
-
-    def race(point: Point) -> None:
-        if point.kind is PointKind.AFTER_BYTES and point.what == "POST /fapi/v1/order" and not raced:
-            raced.append(world.now_ms)
-            world.server.step()
-            world.server.core.trigger_by_hand(world.account_id, algo_id=live_stops(world, BTC)[0].algo_id)
-
-    world.watch_points(race)
-    world.scripted.exits.add(BTC)
-    await world.until(lambda: bool(raced), "a closing order on its way")
-    world.scripted.exits.clear()
-    await assert_exit_booked(world, BTC, "stop")
-    await stays(world, lambda: not held(world, BTC), "flat", 10_000)
-    assert world.truth().exits == 1, world.truth()
-    await assert_flat_end(world)
-
-
-@row(
-    "G24-overfill",
-    "more is executed than was ordered: a second execution of the same size lands while the stop is placed",
-    "the whole real size is protected within the bound and booked",
-)
-async def overfilled(world: World) -> None:
-    await started(world)
-    world.server.faults.add(NO_WHOLE_STOPS)
-    extra: list[int] = []
-
-    def overfill(point: Point) -> None:
-        if point.kind is PointKind.BEFORE_BYTES and point.what == "POST /fapi/v1/algoOrder" and not extra:
-            extra.append(world.now_ms)
-            quantity = true_quantity(world, BTC)
-            world.server.core.open_by_hand(world.account_id, BTC, Side.BUY, quantity)
-
-    world.watch_points(overfill)
-    await enter(world, BTC, Direction.LONG)
-    assert extra, "nothing was overfilled"
-    naked_ms = float(world.truth().naked_seconds_max) * 1000
-    bound_ms = 3 * (one_way_ms(world) + sending_ms(world) + round_trip_ms(world))
-    assert naked_ms <= bound_ms, f"naked for {naked_ms:.0f} ms"
-    await world.until(lambda: in_step(world, BTC), "the real size in the books", cycle_ms(world))
-    await assert_protected_once(world, BTC)
     await assert_flat_end(world)

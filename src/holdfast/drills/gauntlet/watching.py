@@ -140,6 +140,14 @@ def _closes(order: Arrival) -> bool:
     return order.params.get("reduceOnly") == "true" or "-out-" in order.params.get("newClientOrderId", "")
 
 
+def assert_never_naked(world: World, since_ms: float) -> None:
+    """No position lost its cover after that, not even for a moment."""
+    truth = world.truth()
+    spans = [span for each in (*truth.positions, *truth.past_positions) for span in each.naked_spans]
+    late = [span for span in spans if span.since_ms >= since_ms]
+    assert not late, f"without a stop: {late}"
+
+
 async def stays(world: World, condition: Callable[[], bool], what: str, for_ms: float) -> None:
     """Let *for_ms* pass and see the condition hold all the time."""
     end_ms = world.now_ms + for_ms
