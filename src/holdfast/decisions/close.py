@@ -84,8 +84,12 @@ def _must_wait(tries: tuple[Attempt, ...], facts: Facts, *, is_dust: bool) -> Ho
             return _after_refusal(tries, facts, unread=False)
         case Accepted() if not _effective(last):
             return _after_refusal(tries, facts, unread=False)
-    # Accepted or unanswered: it may have worked. Only a later read that still shows the position,
-    # asked for after the effect must be visible, allows another one.
+    return _unless_shown(last, facts)
+
+
+def _unless_shown(last: Attempt, facts: Facts) -> Hold | None:
+    """Accepted or unanswered: it may have worked. Only a later read that still shows the position, asked
+    for after the effect must be visible, allows another one."""
     visible = last.at_ms + facts.freshness.visibility_ms
     if _read_after(visible, facts):
         return None
