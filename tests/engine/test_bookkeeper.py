@@ -297,14 +297,18 @@ def test_life_is_open_until_its_executions_reach_flat() -> None:
     assert life(fills((-0.2, "buy", "2"), (3, "sell", "1")), ours()) is None
 
 
-def test_of_several_lives_the_one_is_taken_that_began_with_the_entry() -> None:
-    """Asked for generously, because a clock was set: neither the life before nor the one after is meant."""
+@pytest.mark.parametrize("way", [("buy", "sell"), ("sell", "buy")], ids=["the same", "the other"])
+def test_of_several_lives_the_one_is_taken_that_began_with_the_entry(way: tuple[str, str]) -> None:
+    """Asked for generously, because a clock was set: neither the life before, of whichever direction, nor
+    the one after is meant (drills, L4)."""
+    before, after = way
     rows = fills(
-        (-400, "buy", "1"), (-350, "sell", "1"), (-0.2, "buy", "2"), (3, "sell", "2"), (60, "buy", "1")
+        (-400, before, "1"), (-350, after, "1"), (-0.2, "buy", "2"), (3, "sell", "2"), (60, "buy", "1")
     )
+    rows = [replace(each, order_id=f"o{number}") for number, each in enumerate(rows)]
     found = life(rows, ours())
     assert found is not None
-    assert [f.quantity for f in (*found.entering, *found.leaving)] == [D(2), D(2)]
+    assert (found.entering, found.leaving) == ((rows[2],), (rows[3],))
     assert life(rows[:3], ours()) is None, "the life before is not taken for one that has not ended yet"
 
 

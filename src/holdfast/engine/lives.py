@@ -41,8 +41,7 @@ def life(
     """The position's executions, or None while they do not reach flat.
 
     For a position that we opened they are walked from nothing: a closing fill before anything is open
-    belongs to the position before, and what comes after flat to the next one; of several lives the one
-    that began when its entry was signed is meant. An adopted one begins with
+    belongs to the position before, and what comes after flat to the next one. An adopted one begins with
     the size it was seen with, and some of the fills around that moment are in this size already: the cut
     is where the sum comes out even. *lenient*: the likeliest cut is taken though it does not.
     *offset_ms*: the exchange's clock minus ours.
@@ -50,23 +49,27 @@ def life(
     key = tracked.key
     mine = [f for f in fills if f.symbol == key.symbol and f.position_side is key.side]
     if not tracked.adopted:
-        return _nearest(mine, tracked, tracked.entry_signed_ms + offset_ms)
+        return _from_entry(mine, tracked, tracked.entry_signed_ms + offset_ms)
     cuts = _cuts(mine, tracked.opened_ms + offset_ms)
     walks = [_walk(mine[cut:], tracked, tracked.adopted_quantity) for cut in cuts]
     even = next((walk for walk in walks if walk is not None and walk.rest == 0), None)
     return even or (walks[0] if lenient else None)
 
 
-def _nearest(fills: Sequence[Fill], tracked: Tracked, signed_ms: int) -> Life | None:
-    """Of all lives the one that began nearest to when its entry was signed; None while that one is open."""
-    ended: dict[int, Life] = {}
-    rest = list(fills)
-    while (walk := _walk(rest, tracked, ZERO)) is not None:
-        ended[walk.entering[0].at_ms] = walk
-        rest = rest[rest.index(walk.leaving[-1]) + 1 :]
-    still_open = [fill.at_ms for fill in rest if fill.side is tracked.direction.opening]
-    begun = [*ended, *still_open[:1]]
-    return ended.get(min(begun, key=lambda at_ms: abs(at_ms - signed_ms))) if begun else None
+def _from_entry(fills: Sequence[Fill], tracked: Tracked, signed_ms: int) -> Life | None:
+    """From the order on whose executions began nearest to when the entry was signed.
+
+    What was executed before belongs to other lives, also to ones in the other direction, whose end looks
+    like a beginning of this one.
+    """
+    began: dict[str, int] = {}
+    for place, fill in enumerate(fills):
+        if fill.side is tracked.direction.opening:
+            began.setdefault(fill.order_id, place)
+    if not began:
+        return None
+    first = min(began.values(), key=lambda place: abs(fills[place].at_ms - signed_ms))
+    return _walk(fills[first:], tracked, ZERO)
 
 
 def _walk(fills: Sequence[Fill], tracked: Tracked, quantity: Decimal) -> Life | None:
