@@ -258,8 +258,8 @@ class Bot:
                 f"liquidation {result.state}: still open: {', '.join(result.positions_failed) or 'unknown'}"
             )
             self.account.concern(Concern("LIQUIDATION_FAILED", "critical", "", text))
-        # What is shown of the balance is of before: it is read again at once.
-        self.supervisor.ask(Want(Read.BALANCE, None, self._parts.clock.now_ms(), urgent=True))
+        # What is shown of the balance is of before: it is read again at once, if the exchange lets us.
+        self.supervisor.ask(Want(Read.BALANCE, None, self._parts.clock.now_ms()))
         self.account.liquidation_state = result.state.value
         self.account.say("liquidation", "", f"{result.state}: {len(result.positions_closed)} closed")
 

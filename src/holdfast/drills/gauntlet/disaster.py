@@ -174,6 +174,12 @@ READ_PAUSE_MS = 30_000
 """The longest pause between two tries of a read that fails."""
 
 
+def assert_refused(watch: Watch, since_ms: float, word: str) -> None:
+    """The bot itself refused an entry, and said why."""
+    said = [str(line.fields["text"]) for line in watch.said("decision.refused", since_ms)]
+    assert any(word in text for text in said), f"no entry was refused with {word!r}: {said}"
+
+
 @row(
     "G31-delisted",
     "a symbol is delisted: its position is settled by the exchange, it cannot be traded any more",
@@ -190,6 +196,7 @@ async def delisted(world: World) -> None:
     await world.run_for(30_000)
     tried = watch.entries(at_ms, BTC)
     assert len(tried) <= 1, f"{len(tried)} entries on a delisted symbol"
+    assert_refused(watch, at_ms, "not_tradable")
     assert watch.alerts("NOT_TRADABLE", at_ms, symbol=str(BTC)), "not told"
     world.scripted.wishes.clear()
     await enter(world, ETH, Direction.LONG)
@@ -256,6 +263,7 @@ async def minimum_raised(world: World) -> None:
     await world.run_for(30_000)
     tried = watch.entries(at_ms, ETH)
     assert len(tried) <= 1, f"{len(tried)} entries below the new minimum"
+    assert_refused(watch, at_ms, "notional")
     world.scripted.wishes.clear()
     world.scripted.exits.add(BTC)
     await world.until(lambda: not held(world, BTC), "the position closed", 10_000)

@@ -276,7 +276,7 @@ LIQUIDATION = Act(
 @row(
     "G19-entry",
     "kill -9 before and after every effect, and between the steps, of an entry",
-    "no doubled order; protected or flat as soon as the next start knows its account; books true",
+    "no doubled order; flat, or protected by the deadline after the restart, and the strategy's; books true",
     settings=QUICK,
 )
 async def killed_in_entry(world: World) -> None:
@@ -306,7 +306,7 @@ async def killed_in_reconciliation(world: World) -> None:
 @row(
     "G19-liquidate",
     "kill -9 at every point of a liquidation",
-    "the next start finishes it; no order beyond; stops gone last; books true",
+    "the next start finishes what was begun for good; else what is held keeps its stops; books true",
     settings=QUICK,
 )
 async def killed_in_liquidation(world: World) -> None:

@@ -99,7 +99,7 @@ async def wide_spread(world: World) -> None:
 @row(
     "G28-volume",
     "nothing is traded any more: orders at market find nobody",
-    "entries that come to nothing are not repeated without end; the stop stays; closed when there is volume",
+    "closing pauses ever longer and that is told; the stop stays; closed when there is volume",
 )
 async def no_volume(world: World) -> None:
     watch = Watch(world)

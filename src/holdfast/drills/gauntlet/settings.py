@@ -47,16 +47,17 @@ async def rate_limited(world: World) -> None:
     at_ms = world.now_ms
     until_ms = at_ms + 20_000
     world.server.core.cancel_stops_by_hand(world.account_id, BTC)
-    world.scripted.exits.add(ETH)
     await world.until(lambda: covered(world, BTC), "the stop again", 2 * sending_ms(world) + 1_000)
+    answer = await ordered(world, lambda bot: bot.flatten(who="drill", why="G22"))
+    assert answer.done, answer
+    assert world.now_ms < until_ms, "closing waited for the end of the limit"
     heard_ms = at_ms + one_way_ms(world) + LOOK_MS
     await world.run_for(until_ms - world.now_ms)
     sent = watch.requests("GET", OBSERVING, heard_ms)
     assert not sent, f"sent within Retry-After: {[(each.at_ms - at_ms, each.path) for each in sent]}"
     watch.assert_told("RATE_LIMITED", at_ms, cycle_ms(world), "warning")
     await world.until(lambda: bool(watch.over("RATE_LIMITED", at_ms)), "the end of it told", 10_000)
-    await world.until(lambda: not held(world, ETH), "the strategy's exit", 10_000)
-    world.scripted.exits.clear()
+    await ordered(world, lambda bot: bot.run(who="drill", why="G22"))
     await enter(world, ETH, Direction.LONG)
     await assert_flat_end(world)
 
@@ -407,7 +408,7 @@ async def key_expired(world: World) -> None:
 @row(
     "G29-trade",
     "the key may read but not trade any more (-2015 to orders and stops), and the stop is cancelled by hand",
-    "critical alert at once; one entry at most is tried; protected when the key may trade again",
+    "critical alert at once; one entry at most is tried; protected or closed when the key may trade again",
 )
 async def key_may_not_trade(world: World) -> None:
     watch = Watch(world)
