@@ -8,7 +8,7 @@ from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Side
 from holdfast.simulator.core.book import closing
 from holdfast.simulator.core.checks import check_mode, precise, price_bounds, quantity
-from holdfast.simulator.core.model import AlgoRequest, AlgoType, CoreRefusal, Refused, Working
+from holdfast.simulator.core.model import AlgoRequest, AlgoType, CoreRefusal, Refused, SimAlgo, Working
 from holdfast.simulator.core.positions import closes
 from holdfast.simulator.core.quote import Quote
 from holdfast.simulator.core.world import Ledger, World
@@ -28,10 +28,11 @@ def watched_price(quote: Quote, working: Working) -> Decimal:
     return quote.mark if working is Working.MARK else quote.last
 
 
-def check_algo(world: World, ledger: Ledger, request: AlgoRequest) -> None:
+def check_algo(world: World, ledger: Ledger, request: AlgoRequest, replaces: SimAlgo | None = None) -> None:
     """Filters, mode, id, closePosition rules, trigger side, count. Raises `CoreRefusal`.
 
-    A callback rate outside 0.1–10 per cent is refused as PRECISION with field `callback_rate`.
+    *replaces* is the open one that an amendment would change. A callback rate outside 0.1–10 per
+    cent is refused as PRECISION with field `callback_rate`.
     """
     quote = world.quote(request.symbol)
     if not quote.instrument.trading:
@@ -39,11 +40,12 @@ def check_algo(world: World, ledger: Ledger, request: AlgoRequest) -> None:
     _check_form(request)
     _check_filters(ledger, quote, request)
     check_mode(ledger, request)
-    _check_client_id(ledger, request)
+    if replaces is None:
+        _check_client_id(ledger, request)
     if request.close_position:
-        _check_close_position(world, ledger, request)
+        _check_close_position(world, ledger, request, replaces)
     _check_trigger_side(quote, request)
-    if len(ledger.open_algos) >= world.config.algos_max:
+    if replaces is None and len(ledger.open_algos) >= world.config.algos_max:
         raise CoreRefusal(Refused.MAX_ALGO_ORDERS, limit=world.config.algos_max)
 
 
@@ -87,7 +89,9 @@ def _check_client_id(ledger: Ledger, request: AlgoRequest) -> None:
         raise CoreRefusal(Refused.DUPLICATE_CLIENT_ID, client_id=wanted)
 
 
-def _check_close_position(world: World, ledger: Ledger, request: AlgoRequest) -> None:
+def _check_close_position(
+    world: World, ledger: Ledger, request: AlgoRequest, replaces: SimAlgo | None
+) -> None:
     """It closes what is there, in the direction that closes, one stop and one profit per direction."""
     if ledger.hedge and request.side is not closing(request.position_side):
         raise CoreRefusal(Refused.CLOSE_STOP_WRONG_SIDE)
@@ -104,7 +108,7 @@ def _check_close_position(world: World, ledger: Ledger, request: AlgoRequest) ->
             request.position_side,
             request.side,
         )
-        if same and algo.close_position and (algo.type in PROFITS) == profit:
+        if same and algo is not replaces and algo.close_position and (algo.type in PROFITS) == profit:
             raise CoreRefusal(Refused.CLOSE_STOP_EXISTS, algo_id=algo.algo_id)
 
 

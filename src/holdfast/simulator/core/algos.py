@@ -20,6 +20,7 @@ from holdfast.simulator.core.book import (
 )
 from holdfast.simulator.core.checks import Case, check_matching, funds
 from holdfast.simulator.core.model import (
+    AlgoAmendment,
     AlgoRequest,
     AlgoStatus,
     AlgoType,
@@ -68,6 +69,7 @@ def place(world: World, ledger: Ledger, request: AlgoRequest) -> SimAlgo:
         updated_ms=world.now_ms,
         activate_price=request.activate_price,
         callback_rate=request.callback_rate,
+        tied=request.tied,
     )
     ledger.watch.accepted("algo", algo.client_id)
     open_algo(world, ledger, algo)
@@ -88,6 +90,55 @@ def find_open(ledger: Ledger, algo_id: int | None, client_id: str | None) -> Sim
 def cancel(world: World, ledger: Ledger, algo: SimAlgo) -> SimAlgo:
     set_algo(world, ledger, algo, AlgoStatus.CANCELED)
     return algo
+
+
+def amend(world: World, ledger: Ledger, algo: SimAlgo, to: AlgoAmendment) -> SimAlgo:
+    """Change *algo* in place; checked like a new one. Raises `CoreRefusal`; then nothing has changed."""
+    request = _amended(algo, to)
+    check_algo(world, ledger, request, replaces=algo)
+    algo.type, algo.working = request.type, request.working
+    algo.quantity = ZERO if request.close_position else request.quantity
+    algo.price = (request.price or ZERO) if request.type in LIMIT_TYPES else ZERO
+    algo.callback_rate = request.callback_rate
+    if request.trigger_price is not None:
+        algo.trigger_price = request.trigger_price
+    if to.trigger_price is not None and algo.callback_rate is not None:
+        algo.activate_price, algo.activated, algo.trigger_price = to.trigger_price, False, ZERO
+    tell_algo(world, ledger, algo)
+    return algo
+
+
+def _amended(algo: SimAlgo, to: AlgoAmendment) -> AlgoRequest:
+    trailing = algo.type is AlgoType.TRAILING_STOP_MARKET
+    trigger = algo.trigger_price if to.trigger_price is None else to.trigger_price
+    price = algo.price if to.price is None else to.price
+    activate = to.trigger_price if trailing and to.trigger_price is not None else None
+    return AlgoRequest(
+        symbol=algo.symbol,
+        side=algo.side,
+        type=algo.type if trailing else _priced(algo.type, price),
+        trigger_price=None if trailing else trigger,
+        quantity=ZERO if algo.close_position else (to.quantity or algo.quantity),
+        price=price or None,
+        working=to.working or algo.working,
+        close_position=algo.close_position,
+        reduce_only=algo.reduce_only,
+        price_protect=algo.price_protect,
+        position_side=algo.position_side,
+        tif=algo.tif,
+        activate_price=activate,
+        callback_rate=to.callback_rate or algo.callback_rate,
+        client_id=algo.client_id,
+        tied=algo.tied,
+    )
+
+
+def _priced(kind: AlgoType, price: Decimal) -> AlgoType:
+    """The same order with a limit price, or at market."""
+    stop = kind in (AlgoType.STOP, AlgoType.STOP_MARKET)
+    if price:
+        return AlgoType.STOP if stop else AlgoType.TAKE_PROFIT
+    return AlgoType.STOP_MARKET if stop else AlgoType.TAKE_PROFIT_MARKET
 
 
 def cancel_all(world: World, ledger: Ledger, symbol: Symbol) -> int:
@@ -180,7 +231,7 @@ def _send(world: World, ledger: Ledger, algo: SimAlgo) -> None:
         ended = AlgoStatus.EXPIRED if algo.close_position else AlgoStatus.REJECTED
         set_algo(world, ledger, algo, ended, "" if algo.close_position else REDUCE_ONLY_WORDS)
         return
-    request = _request(ledger, algo)
+    request = _request(world, ledger, algo)
     case = Case(world, ledger, world.quotes[algo.symbol], request)
     try:
         _check_trigger(case)
@@ -213,7 +264,7 @@ def _only_closes(case: Case) -> bool:
     return case.ledger.hedge and against
 
 
-def _request(ledger: Ledger, algo: SimAlgo) -> OrderRequest:
+def _request(world: World, ledger: Ledger, algo: SimAlgo) -> OrderRequest:
     quantity = algo.quantity
     if algo.close_position:
         quantity = abs(ledger.held[algo.symbol, algo.position_side].quantity)
@@ -227,5 +278,5 @@ def _request(ledger: Ledger, algo: SimAlgo) -> OrderRequest:
         tif=algo.tif if limit else Tif.GTC,
         reduce_only=(algo.reduce_only or algo.close_position) and not ledger.hedge,
         position_side=algo.position_side,
-        client_id=algo.client_id,
+        client_id=str(algo.algo_id) if world.config.child_named_by_id else algo.client_id,
     )

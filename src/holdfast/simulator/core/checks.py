@@ -300,16 +300,31 @@ AMEND_CHECKS: tuple[Callable[[Case], None], ...] = (trading, filters, notional, 
 
 def check_matching(case: Case) -> None:
     """What only the book can say: NO_COUNTERPARTY, POST_ONLY_WOULD_TAKE, FOK_UNFILLABLE."""
-    request, quote = case.request, case.quote
-    price = request.price if request.kind is OrderKind.LIMIT else None
-    limit = price_limit(quote, request.side, price)
+    why = unservable(case)
+    if why is not None:
+        raise unserved(case, why)
+
+
+def unserved(case: Case, why: Refused) -> CoreRefusal:
+    return CoreRefusal(why, limit=_price_limit(case))
+
+
+def unservable(case: Case) -> Refused | None:
+    """Why the book cannot serve the order as it asks; None when it can."""
+    request, quote, limit = case.request, case.quote, _price_limit(case)
     got, _ = fillable(quote, request.side, limit, request.quantity)
     if request.kind is OrderKind.MARKET and not got:
-        raise CoreRefusal(Refused.NO_COUNTERPARTY, limit=limit)
+        return Refused.NO_COUNTERPARTY
     if request.tif is Tif.POST_ONLY and would_take(quote, request.side, limit):
-        raise CoreRefusal(Refused.POST_ONLY_WOULD_TAKE)
+        return Refused.POST_ONLY_WOULD_TAKE
     if request.tif is Tif.FOK and got < request.quantity:
-        raise CoreRefusal(Refused.FOK_UNFILLABLE)
+        return Refused.FOK_UNFILLABLE
+    return None
+
+
+def _price_limit(case: Case) -> Decimal:
+    price = case.request.price if case.request.kind is OrderKind.LIMIT else None
+    return price_limit(case.quote, case.request.side, price)
 
 
 def would_take(quote: Quote, side: Side, price: Decimal) -> bool:

@@ -56,5 +56,12 @@ class CoreConfig:
     otherwise it is taken and knocks out those of lower priority."""
     close_stop_requires_position: bool = True
     """A closePosition stop is refused while there is no position to close."""
+    refuse_unmatched: bool = True
+    """What the book cannot serve (post-only that would take, FOK, no counterparty) is refused;
+    otherwise it is taken and cancelled at once."""
+    reduce_only_displaces: bool = False
+    """A reduce-only order that leaves its elders nothing to reduce cancels them, oldest first."""
+    child_named_by_id: bool = False
+    """A triggered order carries its conditional order's id as client id; otherwise that one's client id."""
     margin_call_ratio: Decimal = Decimal("0.8")
     """Maintenance margin / margin balance at which a margin call is told."""

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from itertools import islice
 
 from holdfast.domain.account import Candle, MarginMode, PositionMode
-from holdfast.domain.numbers import ONE, ZERO
+from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import PositionSide, Side
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.core import algos, byhand, orders, risk, settings
+from holdfast.simulator.core import algos, orders, risk, settings
 from holdfast.simulator.core.config import CoreConfig
 from holdfast.simulator.core.funding import Funding
+from holdfast.simulator.core.hand import Hand
 from holdfast.simulator.core.history import History
 from holdfast.simulator.core.instruments import SimInstrument
 from holdfast.simulator.core.margin import MarginSummary, summarize
 from holdfast.simulator.core.market import MINUTE_MS, Market
 from holdfast.simulator.core.matching import credit, fill_resting
 from holdfast.simulator.core.model import (
+    AlgoAmendment,
     AlgoRequest,
     CoreListener,
-    CoreRefusal,
     OrderRequest,
     PriceEvent,
     SimAccount,
@@ -42,7 +41,7 @@ Levels = tuple[tuple[Decimal, Decimal], ...]
 """Price and quantity, best first."""
 
 
-class Core:
+class Core(Hand):
     """One exchange. Not thread-safe; every call happens at `now_ms`.
 
     Deterministic: the same market, config and calls give the same events. What it refuses it
@@ -190,6 +189,12 @@ class Core:
             algo = algos.cancel(self._world, ledger, algos.find_open(ledger, algo_id, client_id))
         return copy.copy(algo)
 
+    def amend_algo(self, account_id: str, algo_id: int, amendment: AlgoAmendment) -> SimAlgo:
+        """Change an untriggered conditional order, which keeps its id. Raises `CoreRefusal`."""
+        with self._acting(account_id) as ledger:
+            algo = algos.amend(self._world, ledger, algos.find_open(ledger, algo_id, None), amendment)
+        return copy.copy(algo)
+
     def cancel_all_algos(self, account_id: str, symbol: Symbol) -> int:
         with self._acting(account_id) as ledger:
             return algos.cancel_all(self._world, ledger, symbol)
@@ -301,135 +306,7 @@ class Core:
         """What is so, whatever the bot believes."""
         return testify(self._world, self._world.ledgers[account_id])
 
-    # --- by hand: for the admin API and drills -------------------------------------------------------
-
-    def close_by_hand(
-        self,
-        account_id: str,
-        symbol: Symbol,
-        position_side: PositionSide = PositionSide.BOTH,
-        share: Decimal = ONE,
-    ) -> SimOrder | None:
-        """Market-close *share* of a position as its owner would in the app; None when flat."""
-        with self._acting(account_id) as ledger:
-            order = byhand.close(self._world, ledger, symbol, position_side, share)
-        return copy.copy(order)
-
-    def open_by_hand(self, account_id: str, symbol: Symbol, side: Side, quantity: Decimal) -> SimOrder:
-        """Market order from the app (in hedge mode it opens LONG by buying, SHORT by selling)."""
-        with self._acting(account_id) as ledger:
-            order = byhand.open_position(self._world, ledger, symbol, side, quantity)
-        return copy.copy(order)
-
-    def cancel_stops_by_hand(self, account_id: str, symbol: Symbol) -> int:
-        """Cancel the symbol's conditional orders from the app; how many there were."""
-        return self.cancel_all_algos(account_id, symbol)
-
-    def move_price(self, symbol: Symbol, ratio: Decimal, seconds: int = 0) -> None:
-        """Multiply the symbol's path by *ratio* from now on, at the next second or spread over *seconds*."""
-        self._world.quote(symbol).move(ratio, seconds)
-
-    def set_liquidity(
-        self, symbol: Symbol, ratio: Decimal, spread_ratio: Decimal | None = None, levels: int | None = None
-    ) -> None:
-        """Scale what the book holds (0 = nothing to trade with); optionally replace the spread ratio.
-        *levels* cuts the book behind so many, None makes it whole again."""
-        quote = self._world.quote(symbol)
-        quote.liquidity = float(ratio)
-        quote.book_levels = self.config.book_levels if levels is None else levels
-        if spread_ratio is not None:
-            quote.spread_ratio = float(spread_ratio)
-
-    def set_status(self, symbol: Symbol, status: str) -> None:
-        """Change an instrument's status; anything but TRADING stops trading, CLOSE expires its orders."""
-        byhand.set_status(self._world, symbol, status)
-        settle(self._world)
-
-    def set_filters(
-        self,
-        symbol: Symbol,
-        *,
-        price_step: Decimal | None = None,
-        quantity_step: Decimal | None = None,
-        quantity_min: Decimal | None = None,
-        notional_min: Decimal | None = None,
-    ) -> None:
-        """Change an instrument's filters in flight; open orders keep what they have."""
-        byhand.set_filters(self._world, symbol, price_step, quantity_step, quantity_min, notional_min)
-
-    def adl(self, account_id: str, symbol: Symbol, position_side: PositionSide = PositionSide.BOTH) -> None:
-        """Close a position at mark as auto-deleveraging would (client id `adl_autoclose`)."""
-        with self._acting(account_id) as ledger:
-            position = ledger.held.get((symbol, position_side))
-            if position is not None:
-                risk.close_at_mark(self._world, ledger, position, "adl_autoclose")
-
-    def fill_by_hand(
-        self, account_id: str, symbol: Symbol, *, order_id: int | None = None, client_id: str | None = None
-    ) -> SimOrder:
-        """Let a resting order fill at its price; UNKNOWN_ORDER when there is none of that id."""
-        with self._acting(account_id) as ledger:
-            order = orders.find_open(ledger, symbol, order_id, client_id)
-            byhand.fill_resting_order(self._world, ledger, order)
-        return copy.copy(order)
-
-    def trigger_by_hand(
-        self, account_id: str, *, algo_id: int | None = None, client_id: str | None = None
-    ) -> SimAlgo:
-        """Let a conditional order trigger now, whatever the price; UNKNOWN_ORDER when none waits."""
-        with self._acting(account_id) as ledger:
-            algo = algos.find_open(ledger, algo_id, client_id)
-            algos.start(self._world, ledger, algo)
-        return copy.copy(algo)
-
-    def liquidate(
-        self, account_id: str, symbol: Symbol, position_side: PositionSide = PositionSide.BOTH
-    ) -> None:
-        """Liquidate a position at mark, as if its margin were gone; its orders expire."""
-        with self._acting(account_id) as ledger:
-            position = ledger.held.get((symbol, position_side))
-            if position is not None:
-                risk.liquidate(self._world, ledger, [position], ZERO)
-
-    def delist(self, symbol: Symbol) -> None:
-        """Settle every position at mark (client id `settlement_autoclose-`) and close the symbol for good."""
-        byhand.delist(self._world, symbol)
-        settle(self._world)
-
-    def set_funding(self, symbol: Symbol, rate: Decimal, in_ms: int) -> None:
-        """Announce *rate* for the symbol's next funding, which comes in *in_ms*."""
-        self._world.quote(symbol)
-        self._funding.announce(symbol, rate, self.now_ms + in_ms)
-
-    def freeze_mark(self, symbol: Symbol, *, frozen: bool) -> None:
-        """Mark and index stand still while the last price goes on; thawed, they follow again."""
-        self._world.quote(symbol).frozen = frozen
-
-    def stick_triggering(self, symbol: Symbol) -> None:
-        """The symbol's next conditional order to trigger hangs in TRIGGERING for ever (G32)."""
-        self._world.quote(symbol)
-        self._world.stuck.add(symbol)
-
-    def unstick_triggering(self, symbol: Symbol) -> None:
-        """What hangs goes on, and nothing will hang any more."""
-        self._world.stuck.discard(symbol)
-        for account_id in self.accounts():
-            with self._acting(account_id) as ledger:
-                algos.release(self._world, ledger, symbol)
-
     # --- inside --------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _acting(self, account_id: str) -> Iterator[Ledger]:
-        """A change of one account: refusals are counted, and what depends on it is settled."""
-        ledger = self._world.ledgers[account_id]
-        try:
-            yield ledger
-        except CoreRefusal as refusal:
-            ledger.watch.refused[refusal.why.value] += 1
-            raise
-        finally:
-            settle(self._world)
 
     def _second(self) -> None:
         """One second of every market: prices, funding, fills, triggers, margin."""

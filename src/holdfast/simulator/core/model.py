@@ -167,6 +167,20 @@ class AlgoRequest:
     callback_rate: Decimal | None = None
     """Per cent, 0.1 to 10."""
     client_id: str = ""
+    tied: bool = False
+    """It ends with the position it closes, as a closePosition order does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlgoAmendment:
+    """What a conditional order is to say from now on; None leaves it as it is."""
+
+    trigger_price: Decimal | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    """0: market."""
+    working: Working | None = None
+    callback_rate: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -238,6 +252,7 @@ class SimAlgo:
     actual_price: Decimal = ZERO
     actual_quantity: Decimal = ZERO
     reject_reason: str = ""
+    tied: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Side
 from holdfast.domain.symbol import Symbol
 from holdfast.simulator.core.book import end_order, new_order, only_reduces, open_order, tell_order
-from holdfast.simulator.core.checks import AMEND_CHECKS, Case, check_matching, check_order, funds, would_take
+from holdfast.simulator.core.checks import (
+    AMEND_CHECKS,
+    Case,
+    check_order,
+    funds,
+    unservable,
+    unserved,
+    would_take,
+)
 from holdfast.simulator.core.matching import after_taking, take
 from holdfast.simulator.core.model import (
     CoreRefusal,
@@ -32,11 +41,38 @@ def validate(world: World, ledger: Ledger, request: OrderRequest) -> Case:
 
 def place(world: World, ledger: Ledger, request: OrderRequest) -> SimOrder:
     """Check, accept and match. Raises `CoreRefusal`; then nothing was recorded."""
-    check_matching(validate(world, ledger, request))
+    case = validate(world, ledger, request)
+    why = unservable(case)
+    if why is not None and world.config.refuse_unmatched:
+        raise unserved(case, why)
     order = new_order(world, ledger, request)
     ledger.watch.accepted("order", order.client_id)
-    execute(world, ledger, order)
+    if world.config.reduce_only_displaces and only_reduces(ledger, order):
+        _displace(world, ledger, order)
+    if why is not None:
+        open_order(world, ledger, order)
+        end_order(world, ledger, order, Status.CANCELED)
+    else:
+        execute(world, ledger, order)
     return order
+
+
+def _displace(world: World, ledger: Ledger, order: SimOrder) -> None:
+    """Cancel older orders that reduce the same position until what is left fits beside *order*."""
+    position = ledger.held.get((order.symbol, order.position_side))
+    elders = [
+        one
+        for one in ledger.open_orders.values()
+        if (one.symbol, one.position_side) == (order.symbol, order.position_side)
+        and only_reduces(ledger, one)
+    ]
+    room = abs(position.quantity) - order.quantity if position else ZERO
+    excess = sum((one.remaining for one in elders), ZERO) - max(ZERO, room)
+    for one in elders:
+        if excess <= 0:
+            return
+        excess -= one.remaining
+        end_order(world, ledger, one, Status.CANCELED)
 
 
 def execute(world: World, ledger: Ledger, order: SimOrder) -> None:

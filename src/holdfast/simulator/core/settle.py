@@ -41,11 +41,12 @@ def _judge(world: World, ledger: Ledger) -> None:
 
 
 def _follow_position(world: World, ledger: Ledger, key: PositionId) -> None:
-    """A closePosition stop ends with its position (sheet §4); reduce-only orders end or are cut."""
+    """What closes a position ends with it (sheet §4); reduce-only orders end or are cut."""
     for algo in list(ledger.open_algos.values()):
         mine = (algo.symbol, algo.position_side) == key
         waiting = algo.status is AlgoStatus.NEW
-        if mine and waiting and algo.close_position and not has_what_it_closes(ledger, algo):
+        tied = algo.close_position or algo.tied
+        if mine and waiting and tied and not has_what_it_closes(ledger, algo):
             set_algo(world, ledger, algo, AlgoStatus.EXPIRED)
     if not _reducing(ledger, key):
         return
