@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -31,14 +32,14 @@ from holdfast.domain.protocols import Clock
 from holdfast.simulator.accounts import read_accounts
 from holdfast.simulator.admin import AdminApp
 from holdfast.simulator.binance.app import BinanceApp
-from holdfast.simulator.binance.hub import Hub
 from holdfast.simulator.binance.limits import Limits
-from holdfast.simulator.binance.venue import Venue, WireConfig
+from holdfast.simulator.binance.venue import BinanceConfig, Venue
 from holdfast.simulator.core.engine import Core, CoreConfig
 from holdfast.simulator.core.market import Market
 from holdfast.simulator.events import EventLog
 from holdfast.simulator.faults import FaultPlan
 from holdfast.simulator.requests import RequestLog
+from holdfast.simulator.wire.app import WireApp
 
 STEP_MS_MAX = 1_000
 STOP_WITHIN_S = 2.0
@@ -69,15 +70,14 @@ class ServerConfig:
     legacy_ack_fields: bool = False
     hold_ms_max: int = 120_000
 
-    def wire(self) -> WireConfig:
-        return WireConfig(
-            limits=self.limits,
-            latency_ms=self.latency_ms,
-            read_lag_ms=self.read_lag_ms,
-            open_door=self.accounts_file is None,
-            legacy_ack_fields=self.legacy_ack_fields,
-            hold_ms_max=self.hold_ms_max,
-        )
+    def wire(self) -> dict[str, Any]:
+        """The fields of every dialect's `WireConfig`."""
+        return {
+            "latency_ms": self.latency_ms,
+            "read_lag_ms": self.read_lag_ms,
+            "open_door": self.accounts_file is None,
+            "hold_ms_max": self.hold_ms_max,
+        }
 
 
 class SimulatorServer:
@@ -100,6 +100,7 @@ class SimulatorServer:
         self.faults = faults if faults is not None else FaultPlan(seed=config.seed)
         self.events = EventLog()
         self.log = RequestLog()
+        self.chance = random.Random(f"wire/{config.seed}")  # noqa: S311  (seeded chance is the point)
         self.core.listen(self.events.hear, prices=False)
         self.app = DIALECTS[config.exchange](self)
         self.admin = AdminApp(self.app, self.events, config.host, config.admin_token)
@@ -190,12 +191,12 @@ class SimulatorServer:
 
 def _binance(server: SimulatorServer) -> BinanceApp:
     config = server.config
-    chance = random.Random(f"wire/{config.seed}")  # noqa: S311  (seeded chance is the point)
-    venue = Venue(core=server.core, config=config.wire(), chance=chance)
-    return BinanceApp(venue, Hub(venue, server.faults), server.clock, server.log)
+    wire = BinanceConfig(**config.wire(), limits=config.limits, legacy_ack_fields=config.legacy_ack_fields)
+    venue = Venue(core=server.core, config=wire, chance=server.chance)
+    return BinanceApp(venue, server.faults, server.clock, server.log)
 
 
-DIALECTS: dict[str, Callable[[SimulatorServer], BinanceApp]] = {"binance": _binance}
+DIALECTS: dict[str, Callable[[SimulatorServer], WireApp[Any, Any]]] = {"binance": _binance}
 
 
 def _core_config(config: ServerConfig, given: CoreConfig | None) -> CoreConfig:

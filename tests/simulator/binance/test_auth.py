@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from holdfast.simulator.binance import auth
-from holdfast.simulator.binance.errors import WireError
 from holdfast.simulator.binance.params import Params
+from holdfast.simulator.wire.errors import WireError
 
 VECTORS = Path(__file__).parents[4] / "shared" / "exchanges" / "fixtures" / "binance-request.json"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.simulator.binance.errors import WireError
 from holdfast.simulator.binance.limits import Limits, RateLimiter
+from holdfast.simulator.wire.errors import WireError
 
 SMALL = Limits(weight_per_minute=10, orders_per_10s=2, orders_per_minute=3, refusals_before_ban=2)
 

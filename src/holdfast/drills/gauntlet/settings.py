@@ -64,9 +64,7 @@ async def rate_limited(world: World) -> None:
 
 def others_used(world: World, weight: int) -> None:
     """Other programs on the same address use up that much of this minute's weight."""
-    limiter, now_ms = world.server.app.venue.limiter, world.now_ms
-    used = limiter.used_weight(CLIENT_ADDRESS[0], now_ms)
-    limiter.weigh(CLIENT_ADDRESS[0], max(0, weight - used), now_ms)
+    world.server.app.use_up(CLIENT_ADDRESS[0], weight, world.now_ms)
 
 
 def banned(world: World) -> bool:

@@ -8,14 +8,17 @@ from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.numbers import ONE, ZERO, plain
 from holdfast.domain.orders import PositionSide
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.binance.errors import WireError, not_valid, refused
+from holdfast.simulator.binance.errors import not_valid, refused
 from holdfast.simulator.binance.params import Params
-from holdfast.simulator.binance.render import Row, amount, amount_or_zero, fine, income_row
+from holdfast.simulator.binance.render import amount, amount_or_zero, income_row
 from holdfast.simulator.binance.trade import position_side_of
-from holdfast.simulator.binance.venue import Call, MarginChange, margin_mode
+from holdfast.simulator.binance.venue import Call, MarginChange
 from holdfast.simulator.core.instruments import SimInstrument
 from holdfast.simulator.core.margin import MarginSummary, PositionRisk, notional_max
 from holdfast.simulator.core.model import CoreRefusal, Refused, SimAccount
+from holdfast.simulator.wire.errors import WireError
+from holdfast.simulator.wire.figures import Row, fine
+from holdfast.simulator.wire.venue import margin_mode
 
 SUCCESS = {"code": 200, "msg": "success"}
 WEEK_MS = 7 * 86_400_000

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.binance.errors import WireError, either, missing, no_such_order, not_valid
+from holdfast.simulator.binance.errors import either, missing, no_such_order, not_valid
 from holdfast.simulator.binance.params import Params
-from holdfast.simulator.binance.render import NO_EXTRAS, Row, algo_detail, algo_row
+from holdfast.simulator.binance.render import NO_EXTRAS, algo_detail, algo_row
 from holdfast.simulator.binance.trade import (
     DONE,
     TIFS,
@@ -22,6 +22,8 @@ from holdfast.simulator.binance.trade import (
 )
 from holdfast.simulator.binance.venue import Call
 from holdfast.simulator.core.model import AlgoRequest, AlgoType, SimAccount, SimAlgo, Tif, Working
+from holdfast.simulator.wire.errors import WireError
+from holdfast.simulator.wire.figures import Row
 
 TYPES: Mapping[str, AlgoType] = {type_.value.upper(): type_ for type_ in AlgoType}
 WORKINGS: Mapping[str, Working] = {"CONTRACT_PRICE": Working.LAST, "MARK_PRICE": Working.MARK}

@@ -7,28 +7,10 @@ dialect itself refuses (a missing parameter, a bad signature) is made by the fun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from holdfast.domain.invariant import require
-from holdfast.domain.numbers import plain
 from holdfast.simulator.core.model import CoreRefusal, Refused
-
-
-class WireError(Exception):
-    """An answer of the kind `{"code": …, "msg": …}`; *headers* come on top of the usual ones."""
-
-    def __init__(
-        self, code: int, msg: str, status: int = 400, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(f"{code} {msg}")
-        self.code = code
-        self.msg = msg
-        self.status = status
-        self.headers = dict(headers or {})
-
-    def body(self) -> dict[str, object]:
-        return {"code": self.code, "msg": self.msg}
-
+from holdfast.simulator.wire.errors import WireError, worded
 
 # `{limit}` and the like are filled from the refusal's detail.
 REFUSALS: Mapping[Refused, tuple[int, str]] = {
@@ -119,22 +101,9 @@ REFUSALS: Mapping[Refused, tuple[int, str]] = {
 require(set(REFUSALS) == set(Refused), "every refusal of the core has its code")
 
 
-class _Words(dict[str, object]):
-    """Unknown names stay readable instead of raising: a refusal must always reach the client."""
-
-    def __missing__(self, key: str) -> str:
-        return "-"
-
-
 def refused(refusal: CoreRefusal) -> WireError:
     """The exchange's error for what the core refused."""
-    code, words = REFUSALS[refusal.why]
-    detail = _Words({name: _text(value) for name, value in refusal.detail.items()})
-    return WireError(code, words.format_map(detail))
-
-
-def _text(value: object) -> str:
-    return plain(value) if isinstance(value, Decimal) else str(value)
+    return worded(REFUSALS, refusal)
 
 
 def missing(name: str) -> WireError:

@@ -1,85 +1,23 @@
-"""Market streams: which names exist, where they are served, and what each tells (sheet §7.1, §7.2).
-
-A feed exists while somebody listens to its name. After every step of the core each feed is asked
-what it has to say; what it says goes to all its listeners on the right category of path.
-"""
+"""Market streams: which names exist, where they are served, and what each tells (sheet §7.1, §7.2)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from holdfast.domain.numbers import plain
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.binance.errors import WireError
-from holdfast.simulator.binance.figures import DAY_MS, Day, Levels, best
 from holdfast.simulator.binance.market import INTERVALS, agg_row, kline_row
 from holdfast.simulator.binance.params import wire_symbol
-from holdfast.simulator.binance.render import Row, amount, price, quantity
-from holdfast.simulator.binance.venue import Venue
-from holdfast.simulator.core.model import CoreRefusal, OrderEvent, TradeEvent
+from holdfast.simulator.binance.render import amount
+from holdfast.simulator.core.model import CoreRefusal, OrderEvent
+from holdfast.simulator.wire.errors import WireError
+from holdfast.simulator.wire.feeds import Feed, Moment, Tell
+from holdfast.simulator.wire.figures import DAY_MS, Day, Levels, Row, best, price, quantity
+from holdfast.simulator.wire.venue import Venue
 
 DEPTH_LEVELS = 1_000
 """A diff stream tells of as many levels as a snapshot holds."""
-
-
-@dataclass(slots=True)
-class Moment:
-    """What has happened since feeds were last asked."""
-
-    venue: Venue
-    now_ms: int
-    trades: Mapping[Symbol, Sequence[TradeEvent]]
-    forced: Sequence[OrderEvent]
-    versions: Mapping[Symbol, int]
-    """Grows with every price of a symbol."""
-
-
-Tell = Callable[["Feed", Moment], list[object]]
-
-
-@dataclass(slots=True)
-class Feed:
-    """One stream. *symbol* None: of all symbols."""
-
-    name: str
-    category: str
-    symbol: Symbol | None
-    period_ms: int
-    tell: Tell
-    argument: str = ""
-    told_ms: int = -1
-    version: int = -1
-    candle_ms: int = -1
-    update_id: int = -1
-    shown: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
-
-    def ask(self, moment: Moment) -> list[object]:
-        """Payloads to send now."""
-        return self.tell(self, moment)
-
-    def due(self, moment: Moment) -> bool:
-        """A period has begun since the last message."""
-        if self.told_ms >= 0 and moment.now_ms // self.period_ms == self.told_ms // self.period_ms:
-            return False
-        self.told_ms = moment.now_ms
-        return True
-
-    def moved(self, moment: Moment) -> bool:
-        """A period has begun and the price has moved."""
-        version = moment.versions.get(self.only, 0)
-        return version != self.version and self.due(moment) and self._note(version)
-
-    def _note(self, version: int) -> bool:
-        self.version = version
-        return True
-
-    @property
-    def only(self) -> Symbol:
-        if self.symbol is None:
-            raise LookupError(f"stream {self.name} is not of one symbol")
-        return self.symbol
 
 
 def _head(event: str, symbol: Symbol, now_ms: int) -> Row:
@@ -376,7 +314,8 @@ def open_feed(venue: Venue, name: str) -> Feed | None:
         if match and symbol is not None:
             groups = match.groups()
             period_ms = _SPEEDS[groups[1]] if period is None else period
-            return Feed(name, category, symbol, period_ms, tell, groups[0] if groups else "")
+            argument = groups[0] if groups else ""
+            return Feed(name, category, symbol, period_ms, tell, argument, looks_first="@depth" in name)
     return None
 
 

@@ -12,13 +12,23 @@ from decimal import Decimal
 from holdfast.domain.account import Candle
 from holdfast.domain.numbers import ONE, ZERO, plain
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.binance.errors import WireError
-from holdfast.simulator.binance.figures import DAY_MS, HOUR_MS, MINUTE_MS, Day, best, typical
 from holdfast.simulator.binance.params import Params, wire_symbol
-from holdfast.simulator.binance.render import Row, amount, price, quantity
+from holdfast.simulator.binance.render import amount
 from holdfast.simulator.binance.venue import Call
 from holdfast.simulator.core.instruments import SimInstrument
 from holdfast.simulator.core.model import TradeEvent
+from holdfast.simulator.wire.errors import WireError
+from holdfast.simulator.wire.figures import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    Day,
+    Row,
+    best,
+    price,
+    quantity,
+    typical,
+)
 
 PERPETUAL_DELIVERY_MS = 4_133_404_800_000
 # A month is no fixed time and is left out.

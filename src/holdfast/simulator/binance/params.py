@@ -1,145 +1,34 @@
-"""What a client sent: query and body merged, read with the exchange's own complaints.
-
-Every getter raises `WireError` in the exchange's words; none guesses.
-"""
+"""What a client sent, read with Binance's complaints."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import TypeVar
-from urllib.parse import parse_qsl
 
-import msgspec
-
-from holdfast.domain.numbers import BadNumber, number
 from holdfast.domain.symbol import BadSymbol, Symbol
-from holdfast.simulator.binance.errors import WireError, illegal, missing
+from holdfast.simulator.binance import errors
+from holdfast.simulator.wire import params
+from holdfast.simulator.wire.errors import WireError
 
-T = TypeVar("T")
-
-_INTEGER = re.compile(r"^-?[0-9]{1,20}$")
-_DECIMAL = re.compile(r"^-?([0-9]{1,20})(\.[0-9]{1,20})?$")
 _SYMBOL = re.compile(r"^[A-Z0-9]{1,40}$")
-_FLAGS = {"true": True, "false": False}
-# Clients disagree on the case of these names (sheet §2); the exchange takes both.
-_SPELLINGS = {"orderidlist": "orderIdList", "origclientorderidlist": "origClientOrderIdList"}
 
 
-class Params:
+class Params(params.Params):
     """The parameters of one request. A name in the query wins over the same name in the body."""
 
-    def __init__(self, pairs: Mapping[str, str]) -> None:
-        self._pairs = {_SPELLINGS.get(name.lower(), name): value for name, value in pairs.items()}
+    # Clients disagree on the case of these names (sheet §2); the exchange takes both.
+    spellings = {"orderidlist": "orderIdList", "origclientorderidlist": "origClientOrderIdList"}
 
-    @classmethod
-    def read(cls, raw_query: str, raw_body: str) -> Params:
-        """Merge both; a body that is no form (JSON content, say) contributes nothing."""
-        pairs = dict(_pairs(raw_body))
-        pairs.update(_pairs(raw_query))
-        return cls(pairs)
+    def missing(self, name: str) -> WireError:
+        return errors.missing(name)
 
-    def __contains__(self, name: str) -> bool:
-        return self._pairs.get(name, "") != ""
+    def illegal(self, name: str, legal: str) -> WireError:
+        return errors.illegal(name, legal)
 
-    def shown(self) -> dict[str, str]:
-        """For the request log: everything but the signature."""
-        return {name: value for name, value in self._pairs.items() if name != "signature"}
+    def bad_limit(self) -> WireError:
+        return errors.not_valid("limit")
 
-    def text(self, name: str, default: str = "") -> str:
-        return self._pairs.get(name) or default
-
-    def need(self, name: str) -> str:
-        if name not in self:
-            raise missing(name)
-        return self._pairs[name]
-
-    def integer(self, name: str, default: int) -> int:
-        value = self.integer_or_none(name)
-        return default if value is None else value
-
-    def integer_or_none(self, name: str) -> int | None:
-        if name not in self:
-            return None
-        if not _INTEGER.match(self._pairs[name]):
-            raise illegal(name, "^[0-9]{1,20}$")
-        return int(self._pairs[name])
-
-    def need_integer(self, name: str) -> int:
-        value = self.integer_or_none(name)
-        if value is None:
-            raise missing(name)
-        return value
-
-    def decimal(self, name: str) -> Decimal | None:
-        """An exact number, None when not sent; anything but plain digits is illegal here."""
-        if name not in self:
-            return None
-        text = self._pairs[name]
-        if not _DECIMAL.match(text):
-            raise illegal(name, r"^([0-9]{1,20})(\.[0-9]{1,20})?$")
-        try:
-            return number(text)
-        except BadNumber as error:
-            raise missing(name) from error
-
-    def need_decimal(self, name: str) -> Decimal:
-        value = self.decimal(name)
-        if value is None:
-            raise missing(name)
-        return value
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        """`true` or `false` in any case: Python's spelling appears on the wire, too."""
-        if name not in self:
-            return default
-        value = _FLAGS.get(self._pairs[name].lower())
-        if value is None:
-            raise illegal(name, "^(true|false)$")
-        return value
-
-    def choice(self, name: str, table: Mapping[str, T], error: WireError) -> T:
-        """The word's meaning; *error* when the word is not in the table, -1102 when it is missing."""
-        word = self.need(name)
-        if word not in table:
-            raise error
-        return table[word]
-
-    def choice_or(self, name: str, table: Mapping[str, T], default: T, error: WireError) -> T:
-        return self.choice(name, table, error) if name in self else default
-
-    def symbol(self, name: str = "symbol") -> Symbol:
-        """The instrument's name; whether it is listed is for the core to say."""
-        return wire_symbol(self.need(name))
-
-    def symbol_or_none(self, name: str = "symbol") -> Symbol | None:
-        return wire_symbol(self._pairs[name]) if name in self else None
-
-    def limit(self, default: int, most: int) -> int:
-        """How many rows: bad values are refused, values above the maximum are cut to it."""
-        value = self.integer("limit", default)
-        if value <= 0:
-            raise WireError(-1130, "Data sent for parameter 'limit' is not valid.")
-        return min(value, most)
-
-    def list_of(self, name: str) -> list[object]:
-        """A JSON list sent as text."""
-        try:
-            value = msgspec.json.decode(self.need(name).encode())
-        except msgspec.DecodeError as error:
-            raise missing(name) from error
-        if not isinstance(value, list):
-            raise missing(name)
-        return value
-
-    def require_all(self, names: Iterable[str]) -> None:
-        for name in names:
-            self.need(name)
-
-
-def _pairs(raw: str) -> list[tuple[str, str]]:
-    return parse_qsl(raw, keep_blank_values=True)
+    def read_symbol(self, text: str) -> Symbol:
+        return wire_symbol(text)
 
 
 def wire_symbol(text: str) -> Symbol:

@@ -21,8 +21,7 @@ from holdfast.simulator.core.model import (
     Tif,
     Working,
 )
-
-Row = dict[str, object]
+from holdfast.simulator.wire.figures import Row, price, quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +60,6 @@ def amount(value: Decimal) -> str:
 def amount_or_zero(value: Decimal) -> str:
     """The bare "0" where the exchange writes it so: clients tell cross from isolated by it."""
     return amount(value) if value else "0"
-
-
-def fine(value: Decimal) -> str:
-    """Averages: as many decimals as they need, at most eleven."""
-    return plain(round(value, 11))
-
-
-def price(instrument: SimInstrument, value: Decimal) -> str:
-    return f"{value:.{instrument.price_decimals}f}"
-
-
-def quantity(instrument: SimInstrument, value: Decimal) -> str:
-    return f"{value:.{instrument.quantity_decimals}f}"
 
 
 def average(instrument: SimInstrument, value: Decimal) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from holdfast.simulator.binance import account, algo, market, trade
+from holdfast.simulator.binance import account, algo, market, trade, user_stream
 from holdfast.simulator.binance.params import Params
 from holdfast.simulator.binance.venue import Call
 
@@ -153,6 +153,12 @@ _TRADE: Mapping[tuple[str, str], Route] = {
     ("DELETE", "/fapi/v1/algoOpenOrders"): Route(algo.delete_all_algos),
 }
 
+_STREAM: Mapping[tuple[str, str], Route] = {
+    ("POST", "/fapi/v1/listenKey"): Route(user_stream.post_key, 1, Door.KEY),
+    ("PUT", "/fapi/v1/listenKey"): Route(user_stream.put_key, 1, Door.KEY),
+    ("DELETE", "/fapi/v1/listenKey"): Route(user_stream.delete_key, 1, Door.KEY),
+}
+
 # What clients call on their way to the futures API, answered emptily (sheet §1, §8).
 _NEIGHBOURS: Mapping[tuple[str, str], Route] = {
     ("GET", "/api/v3/ping"): _public(_nothing, 0),
@@ -166,4 +172,10 @@ _NEIGHBOURS: Mapping[tuple[str, str], Route] = {
     ("GET", "/sapi/v1/margin/isolated/allPairs"): Route(_no_rows, 0, Door.KEY),
 }
 
-ROUTES: Mapping[tuple[str, str], Route] = {**_MARKET, **_ACCOUNT, **_TRADE, **_NEIGHBOURS}
+ROUTES: Mapping[tuple[str, str], Route] = {
+    **_MARKET,
+    **_ACCOUNT,
+    **_TRADE,
+    **_STREAM,
+    **_NEIGHBOURS,
+}

@@ -9,7 +9,6 @@ from decimal import Decimal
 from holdfast.domain.orders import PositionSide, Side
 from holdfast.domain.symbol import Symbol
 from holdfast.simulator.binance.errors import (
-    WireError,
     either,
     illegal,
     missing,
@@ -21,7 +20,6 @@ from holdfast.simulator.binance.params import Params
 from holdfast.simulator.binance.render import (
     NO_EXTRAS,
     Extras,
-    Row,
     history_row,
     order_ack,
     order_result,
@@ -39,6 +37,9 @@ from holdfast.simulator.core.model import (
     SimOrder,
     Tif,
 )
+from holdfast.simulator.wire.errors import WireError
+from holdfast.simulator.wire.figures import Row
+from holdfast.simulator.wire.params import texts
 
 WEEK_MS = 7 * 86_400_000
 
@@ -277,17 +278,7 @@ def _batch(call: Call) -> list[Params]:
         raise WireError(-4082, "Invalid number of batch place orders.")
     if not orders or not all(isinstance(order, dict) for order in orders):
         raise missing("batchOrders")
-    return [Params(_texts(order)) for order in orders if isinstance(order, dict)]
-
-
-def _texts(order: Mapping[str, object]) -> dict[str, str]:
-    """JSON values as a form would have sent them."""
-    words = {True: "true", False: "false"}
-    return {
-        str(name): words[value] if isinstance(value, bool) else str(value)
-        for name, value in order.items()
-        if value is not None
-    }
+    return [Params(texts(order)) for order in orders if isinstance(order, dict)]
 
 
 def post_batch(call: Call) -> list[Row]:

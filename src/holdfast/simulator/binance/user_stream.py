@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from holdfast.domain.account import MarginMode
@@ -19,18 +16,14 @@ from holdfast.simulator.binance.render import (
     TIFS,
     WORKINGS,
     Extras,
-    Row,
     algo_order_kind,
     amount,
     amount_or_zero,
     average,
-    fine,
     order_type,
     original_type,
-    price,
-    quantity,
 )
-from holdfast.simulator.binance.venue import Venue, margin_mode
+from holdfast.simulator.binance.venue import Call, Venue
 from holdfast.simulator.core.instruments import SimInstrument
 from holdfast.simulator.core.margin import maintenance, unrealized
 from holdfast.simulator.core.model import (
@@ -42,109 +35,50 @@ from holdfast.simulator.core.model import (
     Execution,
     MarginCallEvent,
     OrderEvent,
-    PriceEvent,
     SimFill,
     SimPosition,
 )
+from holdfast.simulator.wire.figures import Row, fine, price, quantity
+from holdfast.simulator.wire.listen_keys import ListenKey, NoListenKey
+from holdfast.simulator.wire.tongue import AnyUserEvent, Marks, PriceWords
+from holdfast.simulator.wire.venue import margin_mode
 
-KEY_LETTERS = string.ascii_letters + string.digits
 EXECUTIONS: Mapping[Execution, str] = {
     **{execution: execution.value.upper() for execution in Execution},
     Execution.LIQUIDATION: "CALCULATED",
 }
 
 
-# --- listen keys -----------------------------------------------------------------------------------
+def post_key(call: Call) -> Row:
+    return {"listenKey": call.venue.keys.open(call.account_id, call.now_ms)}
 
 
-@dataclass(slots=True)
-class ListenKey:
-    key: str
-    account_id: str
-    expires_ms: int
+def put_key(call: Call) -> Row:
+    try:
+        return {"listenKey": call.venue.keys.extend(call.account_id, call.now_ms)}
+    except NoListenKey as error:
+        raise no_listen_key() from error
 
 
-class ListenKeys:
-    """One active key per account, alive for an hour from the last POST or PUT."""
-
-    def __init__(self, life_ms: int, chance: random.Random) -> None:
-        self._life_ms = life_ms
-        self._chance = chance
-        self._by_account: dict[str, ListenKey] = {}
-
-    def open(self, account_id: str, now_ms: int) -> str:
-        """The active key, extended; or a new one."""
-        active = self._by_account.get(account_id)
-        if active is None or active.expires_ms <= now_ms:
-            key = "".join(self._chance.choices(KEY_LETTERS, k=64))
-            active = self._by_account[account_id] = ListenKey(key, account_id, 0)
-        active.expires_ms = now_ms + self._life_ms
-        return active.key
-
-    def extend(self, account_id: str, now_ms: int) -> str:
-        """Extend the active key; -1125 when there is none."""
-        active = self._by_account.get(account_id)
-        if active is None or active.expires_ms <= now_ms:
-            raise no_listen_key()
-        active.expires_ms = now_ms + self._life_ms
-        return active.key
-
-    def close(self, account_id: str) -> None:
-        """End the stream of every process on this account; -1125 when there is none."""
-        if self._by_account.pop(account_id, None) is None:
-            raise no_listen_key()
-
-    def active(self, account_id: str) -> str | None:
-        key = self._by_account.get(account_id)
-        return key.key if key else None
-
-    def account_of(self, key: str) -> str | None:
-        return next((item.account_id for item in self._by_account.values() if item.key == key), None)
-
-    def expire(self, now_ms: int) -> list[ListenKey]:
-        """Remove and return the keys whose time is over."""
-        over = [key for key in self._by_account.values() if key.expires_ms <= now_ms]
-        for key in over:
-            del self._by_account[key.account_id]
-        return over
-
-    def expire_now(self, account_id: str) -> None:
-        """Let the active key end at the next step (drills)."""
-        if account_id in self._by_account:
-            self._by_account[account_id].expires_ms = 0
+def delete_key(call: Call) -> Row:
+    try:
+        call.venue.keys.close(call.account_id)
+    except NoListenKey as error:
+        raise no_listen_key() from error
+    return {}
 
 
 def expired_event(key: ListenKey, now_ms: int) -> Row:
     return {"e": "listenKeyExpired", "E": now_ms, "listenKey": key.key}
 
 
-# --- events ----------------------------------------------------------------------------------------
-
-
-Marks = Mapping[Symbol, Decimal]
-AnyUserEvent = OrderEvent | AlgoEvent | AccountEvent | ConfigEvent | MarginCallEvent
-
-
-class EventWords:
-    """Renders the core's events.
-
-    `marks_of` is called in the moment of an event, when the core may not be asked; `render` once it
-    is at rest. Isolated wallets are remembered from event to event.
-    """
+class EventWords(PriceWords):
+    """Renders the core's events; isolated wallets are remembered from event to event."""
 
     def __init__(self, venue: Venue) -> None:
+        super().__init__()
         self._venue = venue
-        self._marks: dict[Symbol, Decimal] = {}
         self._isolated: dict[str, dict[tuple[Symbol, PositionSide], Decimal]] = {}
-
-    def note_price(self, event: PriceEvent) -> None:
-        self._marks[event.symbol] = event.mark
-
-    def marks_of(self, event: AnyUserEvent) -> Marks:
-        """The mark prices this event's figures are reckoned with."""
-        if not isinstance(event, AccountEvent | MarginCallEvent):
-            return {}
-        return {p.symbol: self._marks.get(p.symbol, p.entry_price) for p in event.positions}
 
     def render(self, event: AnyUserEvent, marks: Marks) -> list[Row]:
         """The exchange's events for it, in their order."""

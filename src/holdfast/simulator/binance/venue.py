@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from holdfast.domain.account import MarginMode
 from holdfast.domain.symbol import Symbol
 from holdfast.simulator.binance.errors import unknown_key
-from holdfast.simulator.binance.figures import Books, Days
 from holdfast.simulator.binance.limits import Limits, RateLimiter
 from holdfast.simulator.binance.params import Params
 from holdfast.simulator.binance.render import Extras
-from holdfast.simulator.core.engine import Core
-from holdfast.simulator.core.instruments import SimInstrument
 from holdfast.simulator.core.model import SimAccount
+from holdfast.simulator.wire import venue
+from holdfast.simulator.wire.venue import WireConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireConfig:
-    """How this exchange's wire behaves. Times in ms."""
+class BinanceConfig(WireConfig):
+    """What only this exchange's wire has."""
 
     limits: Limits = field(default_factory=Limits)
-    latency_ms: int = 0
-    """A round trip: half before a request takes effect, half before its answer arrives."""
-    read_lag_ms: tuple[int, int] = (0, 500)
-    """How far account reads lag effects: drawn evenly for each read."""
-    open_door: bool = True
-    """Any key opens a demo account; otherwise only named ones are known."""
     legacy_ack_fields: bool = False
     """Answers to orders carry `avgPrice` and `cumQuote`, as before mid-2026."""
-    listen_key_ms: int = 3_600_000
-    hold_ms_max: int = 120_000
-    """How long the connection of a lost request hangs at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,105 +34,30 @@ class MarginChange:
 
 
 @dataclass(slots=True, kw_only=True)
-class Venue:
+class Venue(venue.Venue):
     """One exchange: the core, and the state that only its dialect has."""
 
-    core: Core
-    config: WireConfig
-    chance: random.Random
+    config: BinanceConfig
     limiter: RateLimiter = field(init=False)
-    books: Books = field(init=False)
-    days: Days = field(init=False)
     extras: dict[int, Extras] = field(default_factory=dict)
     """By order id or algo id: the two number ranges do not meet."""
     margin_changes: dict[str, list[MarginChange]] = field(default_factory=dict)
-    countdowns: dict[tuple[str, Symbol], int] = field(default_factory=dict)
-    """Dead-man switches: when the orders of (account, symbol) will be cancelled."""
 
     def __post_init__(self) -> None:
+        venue.Venue.__post_init__(self)
         self.limiter = RateLimiter(self.config.limits)
-        self.books = Books(self.core)
-        self.days = Days(self.core)
 
     def account(self, key: str, address: str) -> SimAccount:
         """The account of *key*; opens one behind the open door, else raises -2015."""
-        account = self.core.account_by_key(key)
+        account = self.known(key)
         if account is None:
-            if not self.config.open_door:
-                raise unknown_key(address)
-            account = self.core.open_account(key, key, "")
+            raise unknown_key(address)
         return account
-
-    def name_account(self, key: str, secret: str, wallet: Decimal | None = None) -> SimAccount:
-        """Open an account whose signatures will be verified. Raises `ValueError` if the key is taken."""
-        return self.core.open_account(key, key, secret, wallet)
-
-    def read(self, account: SimAccount, extra_lag_ms: int = 0) -> SimAccount:
-        """The account as a read shows it: some moments old."""
-        low, high = self.config.read_lag_ms
-        return self.core.view(account.account_id, round(self.chance.uniform(low, high)) + extra_lag_ms)
-
-    def leverage(self, account: SimAccount, symbol: Symbol) -> int:
-        most = self.core.instrument(symbol).leverage_max
-        return min(account.leverage.get(symbol, self.core.config.leverage), most)
-
-    def advance(self, now_ms: int) -> None:
-        """Live up to *now_ms*, dead-man switches included."""
-        for (account_id, symbol), due_ms in sorted(self.countdowns.items(), key=lambda item: item[1]):
-            if due_ms <= now_ms:
-                del self.countdowns[account_id, symbol]
-                self.core.advance(due_ms)
-                self.core.cancel_all_orders(account_id, symbol)
-        self.core.advance(now_ms)
-
-    def next_ms(self) -> int:
-        return min(self.core.next_ms(), *self.countdowns.values(), self.core.now_ms + 1_000)
-
-
-def margin_mode(account: SimAccount, symbol: Symbol) -> MarginMode:
-    return account.margin_mode.get(symbol, MarginMode.CROSS)
 
 
 @dataclass(slots=True)
-class Call:
-    """One request on its way through: what handlers read, and the headers they add."""
+class Call(venue.Call):
+    """One request on its way through."""
 
     venue: Venue
     params: Params
-    now_ms: int
-    address: str
-    key: str = ""
-    owner: SimAccount | None = None
-    extra_lag_ms: int = 0
-    raced: bool = False
-    """By a fault, what this request wants to cancel is filled first."""
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def core(self) -> Core:
-        return self.venue.core
-
-    @property
-    def account(self) -> SimAccount:
-        """Whose request it is; routes without a key never ask."""
-        if self.owner is None:
-            raise unknown_key(self.address)
-        return self.owner
-
-    @property
-    def account_id(self) -> str:
-        return self.account.account_id
-
-    def view(self) -> SimAccount:
-        return self.venue.read(self.account, self.extra_lag_ms)
-
-    def instrument(self) -> SimInstrument:
-        """Of the mandatory `symbol`; -1121 when it is not listed."""
-        return self.core.instrument(self.params.symbol())
-
-    def symbols(self) -> tuple[Symbol, ...]:
-        """The one asked for, or all."""
-        symbol = self.params.symbol_or_none()
-        if symbol is None:
-            return self.core.symbols()
-        return (self.core.instrument(symbol).symbol,)

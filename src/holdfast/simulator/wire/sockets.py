@@ -1,6 +1,6 @@
 """WebSocket connections: what each is subscribed to, and getting messages out in their time.
 
-Sheet §7.1. A message has a due time (latency, delaying faults); each socket has one writer that
+A message has a due time (latency, delaying faults); each socket has one writer that
 sends in that order. A socket that does not read is closed when its queue is full, as the real one
 closes slow readers.
 """
@@ -11,19 +11,34 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
-import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
 QUEUE_MAX = 20_000
-STREAMS_MAX = 1_024
-PING_EVERY_S = 180.0
-PONG_WITHIN_S = 600.0
-LIFETIME_S = 24 * 3600.0
 CUT = 1006
 """No code for the wire: the connection ends without a closing handshake."""
 
-CATEGORIES = ("public", "market", "private")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """How a dialect keeps its connections alive, and when it gives them up."""
+
+    every_s: float = 180.0
+    answer_within_s: float = 600.0
+    lifetime_s: float = 24 * 3600.0
+    word: bytes | None = None
+    """What is sent as a message; None: a ping frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a dialect's frames go out: their kind, their wrapping for some sockets, their pulse."""
+
+    frame: WSMsgType = WSMsgType.TEXT
+    pulse: Pulse = Pulse()
+    wrap: Callable[[str, bytes], bytes] = lambda _name, data: data
+    """A stream's payload for a *combined* socket."""
 
 
 class Socket:
@@ -36,6 +51,7 @@ class Socket:
         combined: bool,
         ws: web.WebSocketResponse,
         cut: Callable[[], None],
+        manner: Manner,
     ) -> None:
         self.number = number
         self.category = category
@@ -43,6 +59,7 @@ class Socket:
         self.names: dict[str, None] = {}
         self._ws = ws
         self._cut = cut
+        self._manner = manner
         self._loop = asyncio.get_running_loop()
         self._queue: list[tuple[float, int, bytes]] = []
         self._sequence = 0
@@ -63,7 +80,7 @@ class Socket:
 
     def deliver(self, name: str, data: bytes, delay_s: float = 0.0) -> None:
         """Push a stream's payload, wrapped where this socket wants it so."""
-        self.push(wrapped(name, data) if self.combined else data, delay_s)
+        self.push(self._manner.wrap(name, data) if self.combined else data, delay_s)
 
     def close(self, code: int) -> None:
         """Close soon, whatever still waits; the first code stands."""
@@ -85,7 +102,7 @@ class Socket:
     async def _send_due(self) -> None:
         self._news.clear()
         while self._closing is None and self._queue and self._queue[0][0] <= self._loop.time():
-            await self._ws.send_frame(heapq.heappop(self._queue)[2], WSMsgType.TEXT)
+            await self._ws.send_frame(heapq.heappop(self._queue)[2], self._manner.frame)
         if self._queue and not self._news.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._queue[0][0]):
@@ -97,16 +114,24 @@ class Socket:
 
     async def keep(self) -> None:
         """Ping, and end connections that do not answer or live too long."""
+        pulse = self._manner.pulse
         while True:
-            await asyncio.sleep(PING_EVERY_S)
+            await asyncio.sleep(pulse.every_s)
             now = self._loop.time()
-            if now - self._heard_pong > PONG_WITHIN_S or now - self._opened > LIFETIME_S:
+            if now - self._heard_pong > pulse.answer_within_s or now - self._opened > pulse.lifetime_s:
                 self.close(WSCloseCode.GOING_AWAY)
                 return
+            if pulse.word is not None:
+                self.push(pulse.word)
+                continue
             try:
                 await self._ws.ping()
             except ConnectionError:
                 return
+
+    def hear_pong(self) -> None:
+        """The other side lives."""
+        self._heard_pong = self._loop.time()
 
     # --- incoming --------------------------------------------------------------------------------
 
@@ -117,20 +142,17 @@ class Socket:
                 with suppress(ConnectionError):
                     await self._ws.pong(message.data)
             elif message.type is WSMsgType.PONG:
-                self._heard_pong = self._loop.time()
+                self.hear_pong()
             elif message.type is WSMsgType.TEXT:
                 return str(message.data)
         return None
 
 
-def wrapped(name: str, data: bytes) -> bytes:
-    return b'{"stream":' + orjson.dumps(name) + b',"data":' + data + b"}"
-
-
 class Sockets:
     """All open connections, and who listens to which name (a stream or a listen key)."""
 
-    def __init__(self) -> None:
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
         self._open: dict[int, Socket] = {}
         self._listeners: dict[str, dict[int, Socket]] = {}
         self._next = 1
@@ -141,7 +163,7 @@ class Sockets:
         self, category: str, combined: bool, ws: web.WebSocketResponse, cut: Callable[[], None]
     ) -> Socket:
         """*cut* ends the connection at once, without a word."""
-        socket = Socket(self._next, category, combined, ws, cut)
+        socket = Socket(self._next, category, combined, ws, cut, self._manner)
         self._next += 1
         self._open[socket.number] = socket
         self._empty.clear()
@@ -185,44 +207,3 @@ class Sockets:
             socket.close(WSCloseCode.GOING_AWAY)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), within_s)
-
-
-# --- control frames --------------------------------------------------------------------------------
-
-
-def control(sockets: Sockets, socket: Socket, text: str) -> bytes:
-    """Obey a control frame and return the answer; `id` comes back as it was sent, int or text."""
-    try:
-        frame = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        return _invalid(f"{error}", None)
-    if not isinstance(frame, dict):
-        return _invalid("expected an object", None)
-    number = frame.get("id")
-    if not isinstance(number, int | str | None):
-        return _invalid("request ID must be an unsigned integer or a string", None)
-    method, params = frame.get("method"), frame.get("params", [])
-    if method == "LIST_SUBSCRIPTIONS":
-        return orjson.dumps({"result": list(socket.names), "id": number})
-    if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
-        return _invalid("params must be a list of stream names", number)
-    return _change(sockets, socket, str(method), params, number)
-
-
-def _change(
-    sockets: Sockets, socket: Socket, method: str, names: list[str], number: int | str | None
-) -> bytes:
-    if method == "SUBSCRIBE":
-        if len({*socket.names, *names}) > STREAMS_MAX:
-            return _invalid(f"at most {STREAMS_MAX} streams on a connection", number)
-        sockets.subscribe(socket, names)
-    elif method == "UNSUBSCRIBE":
-        sockets.unsubscribe(socket, names)
-    else:
-        return _invalid(f"unknown variant {method!r}, expected SUBSCRIBE or UNSUBSCRIBE", number)
-    return orjson.dumps({"result": None, "id": number})
-
-
-def _invalid(what: str, number: int | str | None) -> bytes:
-    answer: dict[str, object] = {"code": 2, "msg": f"Invalid request: {what}"}
-    return orjson.dumps(answer if number is None else answer | {"id": number})

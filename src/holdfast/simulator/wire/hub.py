@@ -7,38 +7,40 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
-import orjson
 from aiohttp import WSCloseCode, web
 
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.binance.feeds import Feed, Moment, open_feed
-from holdfast.simulator.binance.render import Row
-from holdfast.simulator.binance.sockets import Socket, Sockets, control
-from holdfast.simulator.binance.user_stream import AnyUserEvent, EventWords, ListenKeys, Marks, expired_event
-from holdfast.simulator.binance.venue import Venue
 from holdfast.simulator.core.model import CoreEvent, Execution, OrderEvent, PriceEvent, TradeEvent
 from holdfast.simulator.faults import Delivery, FaultPlan
 from holdfast.simulator.rewrite import rewritten
+from holdfast.simulator.wire.feeds import Feed, Moment
+from holdfast.simulator.wire.listen_keys import ListenKeys
+from holdfast.simulator.wire.sockets import Socket, Sockets
+from holdfast.simulator.wire.tongue import AnyUserEvent, Marks, Told, Tongue
+from holdfast.simulator.wire.venue import Venue
 
 MESSAGE_BYTES_MAX = 10 * 1024 * 1024
 CLOSE_WITHIN_S = 1.0
 
 
 class Hub:
-    """Listens to the core, keeps feeds and listen keys, and serves the sockets."""
+    """Listens to the core, keeps the feeds, and serves the sockets; the *tongue* gives the words."""
 
-    def __init__(self, venue: Venue, faults: FaultPlan) -> None:
+    def __init__(self, venue: Venue, faults: FaultPlan, tongue: Tongue) -> None:
         self.venue = venue
         self.faults = faults
-        self.sockets = Sockets()
-        self.keys = ListenKeys(venue.config.listen_key_ms, venue.chance)
-        self._words = EventWords(venue)
+        self.tongue = tongue
+        self.sockets = Sockets(tongue.manner)
         self._feeds: dict[str, Feed] = {}
         self._trades: dict[Symbol, list[TradeEvent]] = {}
         self._forced: list[OrderEvent] = []
         self._untold: list[tuple[AnyUserEvent, Marks]] = []
         self._versions: Counter[Symbol] = Counter()
         venue.core.listen(self.hear)
+
+    @property
+    def keys(self) -> ListenKeys:
+        return self.venue.keys
 
     @property
     def _half_s(self) -> float:
@@ -51,14 +53,14 @@ class Hub:
         """Called by the core in the moment of the event."""
         if isinstance(event, PriceEvent):
             self._versions[event.symbol] += 1
-            self._words.note_price(event)
+            self.tongue.note_price(event)
         elif isinstance(event, TradeEvent):
             if self._feeds:
                 self._trades.setdefault(event.symbol, []).append(event)
         else:
             if isinstance(event, OrderEvent) and event.execution is Execution.LIQUIDATION:
                 self._forced.append(event)
-            self._untold.append((event, self._words.marks_of(event)))
+            self._untold.append((event, self.tongue.marks_of(event)))
 
     def _tell_owners(self) -> None:
         """Now that the core is at rest."""
@@ -66,20 +68,18 @@ class Hub:
             return
         untold, self._untold = self._untold, []
         for event, marks in untold:
-            self._tell_owner(event.account_id, self._words.render(event, marks))
+            for told in self.tongue.told(event, marks):
+                self._tell(told, event.account_id)
 
-    def _tell_owner(self, account_id: str, rows: Iterable[Row]) -> None:
-        key = self.keys.active(account_id)
-        listeners = self.sockets.listeners(key) if key else []
-        if not key or not listeners:
+    def _tell(self, told: Told, account_id: str) -> None:
+        listeners = self.sockets.listeners(told.name)
+        if not listeners:
             return
-        now_ms = self.venue.core.now_ms
-        for row in rows:
-            plan = self.faults.for_message("user", event_name(row), account_id, now_ms)
-            data = orjson.dumps(_as_told(row, plan))
-            for socket in listeners:
-                for _ in range(plan.copies):
-                    socket.deliver(key, data, self._half_s + plan.delay_ms / 1_000)
+        plan = self.faults.for_message("user", told.label, account_id, self.venue.core.now_ms)
+        data = self.tongue.encoded(told.name, _as_told(told.payload, plan))
+        for socket in listeners:
+            for _ in range(plan.copies):
+                socket.deliver(told.name, data, self._half_s + plan.delay_ms / 1_000)
 
     # --- after each step ---------------------------------------------------------------------------
 
@@ -110,23 +110,22 @@ class Hub:
         listeners = [s for s in self.sockets.listeners(feed.name) if s.category in ("", feed.category)]
         for payload in payloads:
             plan = self.faults.for_message("market", feed.name, "", moment.now_ms)
-            data = orjson.dumps(_as_told(payload, plan))
+            data = self.tongue.encoded(feed.name, _as_told(payload, plan))
             for socket in listeners:
                 for _ in range(plan.copies):
                     socket.deliver(feed.name, data, self._half_s + plan.delay_ms / 1_000)
 
     def _expire(self, now_ms: int) -> None:
-        for key in self.keys.expire(now_ms):
-            data = orjson.dumps(expired_event(key, now_ms))
-            for socket in self.sockets.listeners(key.key):
-                socket.deliver(key.key, data, self._half_s)
+        for told in self.tongue.expired(now_ms):
+            data = self.tongue.encoded(told.name, told.payload)
+            for socket in self.sockets.listeners(told.name):
+                socket.deliver(told.name, data, self._half_s)
 
     def _close_by_fault(self, now_ms: int) -> None:
         for socket in self.sockets.all():
-            accounts = [self.keys.account_of(name) for name in socket.names]
-            owner = next((account for account in accounts if account), "")
-            stream = "user" if owner or socket.category == "private" else "market"
-            fault = self.faults.closes(stream, owner, now_ms)
+            owner = self.tongue.owner(socket)
+            stream = "market" if owner is None else "user"
+            fault = self.faults.closes(stream, owner or "", now_ms)
             if fault is not None:
                 socket.close(fault.ws_code)
 
@@ -135,10 +134,10 @@ class Hub:
     def open_feeds(self, names: Iterable[str]) -> None:
         """Make the feeds of newly asked names; each takes its first look at once."""
         for name in names:
-            feed = None if name in self._feeds else open_feed(self.venue, name)
+            feed = None if name in self._feeds else self.tongue.open_feed(name)
             if feed is not None:
                 self._feeds[name] = feed
-                if "@depth" in name:
+                if feed.looks_first:
                     feed.ask(Moment(self.venue, self.venue.core.now_ms, {}, (), self._versions))
 
     async def serve(
@@ -169,20 +168,14 @@ class Hub:
     async def _obey(self, socket: Socket) -> None:
         while (text := await socket.next_text()) is not None:
             await asyncio.sleep(self._half_s)
-            answer = control(self.sockets, socket, text)
+            answer = self.tongue.control(self.sockets, socket, text)
             self.open_feeds(socket.names)
-            socket.push(answer, self._half_s)
+            if answer is not None:
+                socket.push(answer, self._half_s)
 
     def _subscribe(self, socket: Socket, names: list[str]) -> None:
         self.sockets.subscribe(socket, names)
         self.open_feeds(names)
-
-
-def event_name(row: Row) -> str:
-    """What faults know a user event by: its kind, with an order's execution or a conditional's status."""
-    body = row.get("o")
-    detail = (body.get("x") or body.get("X")) if isinstance(body, dict) else None
-    return f"{row['e']}/{detail}" if detail else str(row["e"])
 
 
 def _as_told(payload: object, plan: Delivery) -> object:

@@ -1,4 +1,4 @@
-"""Figures that REST and streams share: the last 24 hours and the book with its update ids."""
+"""Figures that REST and streams share: texts of numbers, the last 24 hours, the book with its update ids."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from holdfast.domain.account import Candle
-from holdfast.domain.numbers import ZERO
+from holdfast.domain.numbers import ZERO, plain
 from holdfast.domain.symbol import Symbol
-from holdfast.simulator.binance.render import price, quantity
 from holdfast.simulator.core.engine import Core
 from holdfast.simulator.core.instruments import SimInstrument
 
@@ -16,8 +15,27 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+Row = dict[str, object]
+"""One JSON object on its way out."""
+
 Levels = list[list[str]]
 """Price and quantity as the wire has them, best first."""
+
+
+# --- numbers as texts ----------------------------------------------------------------------------
+
+
+def fine(value: Decimal) -> str:
+    """Averages: as many decimals as they need, at most eleven."""
+    return plain(round(value, 11))
+
+
+def price(instrument: SimInstrument, value: Decimal) -> str:
+    return f"{value:.{instrument.price_decimals}f}"
+
+
+def quantity(instrument: SimInstrument, value: Decimal) -> str:
+    return f"{value:.{instrument.quantity_decimals}f}"
 
 
 # --- the last 24 hours ---------------------------------------------------------------------------
