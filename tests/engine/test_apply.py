@@ -182,6 +182,14 @@ def test_refused_stop_alert_ends_when_one_stands(bench: Bench) -> None:
     assert bench.memory.words("protect") == [(1, D(49_000))]
 
 
+def test_where_a_stop_should_stand_is_remembered_not_where_it_can(bench: Bench) -> None:
+    """A coarser tick holds it off its price for a while: a restart must not forget that price (seed 423)."""
+    bench.account.state.tracked[KEY] = tracked(stop_price=D("49000.3"))
+    bench.applier.protected(KEY, stop(trigger_price=D(49_000)))
+    assert bench.memory.words("protect") == [(1, D("49000.3"))]
+    assert bench.account.state.tracked[KEY].stop_price == D("49000.3")
+
+
 def test_same_stop_is_noted_for_each_life_it_protects(bench: Bench) -> None:
     """Books closed and taken up again: the new life needs its stop price too."""
     for handle in (1, 2, 2):

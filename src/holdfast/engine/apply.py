@@ -64,7 +64,6 @@ DOUBTED_BY = {
 }
 """What a refusal says we know wrongly: changed in flight or by hand (G25, G31), so it is read again."""
 TRANSFERS = {"DEPOSIT", "WITHDRAW", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER", "MARGIN_TRANSFER"}
-
 Wants = Iterator[Want]
 
 
@@ -441,10 +440,13 @@ class Applier:
             return
         self._protected[key] = (tracked.trade_id, stop.stop_id)
         since = account.state.protected_since.get(key, account.clock.now_ms())
-        if tracked.stop_price is None:
+        wanted = tracked.stop_price
+        if wanted is None:
             # From now on it stays where it is, though the policy's price would move with the mark.
-            account.state.tracked[key] = replace(tracked, stop_price=stop.trigger_price)
-        account.memory.protect_trade(tracked.trade_id, stop.trigger_price, since)
+            wanted = stop.trigger_price
+            account.state.tracked[key] = replace(tracked, stop_price=wanted)
+        # Remembered is where it should stand: a coarser tick or the liquidation price may hold it off.
+        account.memory.protect_trade(tracked.trade_id, wanted, since)
         account.say("stop", str(key.symbol), f"stop stands at {stop.trigger_price}")
 
 
