@@ -320,4 +320,6 @@ def _changed_by_market(world: Core, then: int, kept: list[tuple[int, str]]) -> b
     times = [order.updated_ms for order in view.orders.values()]
     times += [algo.updated_ms for algo in view.algos.values()]
     times += [income.at_ms for income in view.incomes]
+    # A trailing stop follows the market second by second without a word.
+    times += [then // 1000 * 1000 for algo in view.algos.values() if algo.callback_rate]
     return any(last_call < at_ms <= then for at_ms in times)

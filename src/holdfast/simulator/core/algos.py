@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -29,6 +30,7 @@ from holdfast.simulator.core.model import (
     OrderRequest,
     Refused,
     SimAlgo,
+    SimOrder,
     Tif,
 )
 from holdfast.simulator.core.orders import execute
@@ -47,6 +49,19 @@ REJECT_WORDS: Mapping[Refused, str] = {
 def place(world: World, ledger: Ledger, request: AlgoRequest) -> SimAlgo:
     """Accept a conditional order; margin is not checked before it triggers. Raises `CoreRefusal`."""
     check_algo(world, ledger, request)
+    return accept(world, ledger, request)
+
+
+def attach(world: World, ledger: Ledger, order: SimOrder) -> None:
+    """The stops and profits that came with a filled *order*. One whose price has been passed meanwhile
+    is taken all the same, and triggers at once."""
+    for request in order.attached:
+        quantity = min(request.quantity or order.filled, order.filled)
+        accept(world, ledger, replace(request, quantity=quantity), parent_id=order.order_id)
+
+
+def accept(world: World, ledger: Ledger, request: AlgoRequest, parent_id: int = 0) -> SimAlgo:
+    """A conditional order of *request*, past every check."""
     quote = world.quotes[request.symbol]
     trailing = request.type is AlgoType.TRAILING_STOP_MARKET
     algo = SimAlgo(
@@ -70,6 +85,7 @@ def place(world: World, ledger: Ledger, request: AlgoRequest) -> SimAlgo:
         activate_price=request.activate_price,
         callback_rate=request.callback_rate,
         tied=request.tied,
+        parent_id=parent_id,
     )
     ledger.watch.accepted("algo", algo.client_id)
     open_algo(world, ledger, algo)

@@ -37,6 +37,7 @@ def new_order(world: World, ledger: Ledger, request: OrderRequest) -> SimOrder:
         price=request.price if request.kind is OrderKind.LIMIT and request.price else ZERO,
         quantity=request.quantity,
         reduce_only=request.reduce_only,
+        attached=request.attached,
         created_ms=world.now_ms,
         updated_ms=world.now_ms,
     )
@@ -63,6 +64,8 @@ def end_order(
     if status is not Status.FILLED:
         execution = Execution.CANCELED if status is Status.CANCELED else Execution.EXPIRED
         tell_order(world, ledger, order, execution)
+    if order.attached and order.filled:
+        world.fulfilled.append((ledger, order))
     algo = ledger.open_algos.get(order.algo_id)
     if algo is not None:
         algo.actual_price, algo.actual_quantity = order.average_price, order.filled

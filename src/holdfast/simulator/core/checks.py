@@ -160,13 +160,26 @@ def reduce_only(case: Case) -> None:
         return
     position = case.ledger.held.get((request.symbol, request.position_side))
     if position is None or not closes(request.side, position):
-        raise CoreRefusal(Refused.REDUCE_ONLY)
+        raise CoreRefusal(Refused.REDUCE_ONLY, held=ZERO)
+    if case.world.config.closes_within_available:
+        _within_available(case, abs(held))
+        return
     if in_hedge and request.quantity > abs(held):
         raise CoreRefusal(Refused.REDUCE_ONLY)
     if case.world.config.reduce_only_conflict and _reserved(case) >= abs(held):
         raise CoreRefusal(Refused.REDUCE_ONLY_CONFLICT)
     if case.world.config.stop_locks_quantity and _locked(case) >= abs(held):
         raise CoreRefusal(Refused.REDUCE_ONLY_CONFLICT)
+
+
+def _within_available(case: Case, held: Decimal) -> None:
+    """REDUCE_ONLY for more than the position, REDUCE_ONLY_CONFLICT for more than is available of it."""
+    if case.request.reduce_only and case.request.quantity > held:
+        raise CoreRefusal(Refused.REDUCE_ONLY, held=held)
+    locked = _locked(case) if case.world.config.stop_locks_quantity else ZERO
+    free = max(ZERO, held - _reserved(case) - locked)
+    if case.request.quantity > free:
+        raise CoreRefusal(Refused.REDUCE_ONLY_CONFLICT, available=free)
 
 
 def _reserved(case: Case) -> Decimal:
@@ -214,7 +227,7 @@ def funds(case: Case) -> None:
     if opening_quantity(case) <= 0:
         return
     before, after = _exposures(case)
-    leverage = case.world.leverage(case.ledger, request.symbol)
+    leverage = case.world.leverage(case.ledger, request.symbol, request.position_side)
     most = notional_max(case.rules, leverage)
     if after > before and after > most:
         raise CoreRefusal(Refused.BRACKET, limit=most, leverage=leverage)

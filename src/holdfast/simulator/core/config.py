@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from holdfast.domain.account import PositionMode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreConfig:
@@ -20,6 +22,8 @@ class CoreConfig:
     """Deposited when an account is opened without a stated wallet."""
     leverage: int = 20
     """Of a symbol whose leverage was never set (cut to what the instrument allows)."""
+    position_mode: PositionMode = PositionMode.ONE_WAY
+    """Of a new account."""
     read_lag_ms: tuple[int, int] = (0, 500)
     """Bounds for the dialect's draw of how far reads lag effects; `Core.view` takes the drawn value."""
     orders_max: int = 200
@@ -54,6 +58,9 @@ class CoreConfig:
     reduce_only_conflict: bool = True
     """Resting reduce-only orders covering the whole position make another one REDUCE_ONLY_CONFLICT;
     otherwise it is taken and knocks out those of lower priority."""
+    closes_within_available: bool = False
+    """A closing order may not exceed what other closing orders (and stops that lock) leave of the
+    position; REDUCE_ONLY_CONFLICT tells what is `available`."""
     close_stop_requires_position: bool = True
     """A closePosition stop is refused while there is no position to close."""
     refuse_unmatched: bool = True

@@ -112,7 +112,13 @@ class Core(Hand):
         """Open an account; raises `ValueError` when the id or the key exists."""
         if account_id in self._world.ledgers or api_key in self._by_key:
             raise ValueError(f"expected a new account id and API key, found {account_id!r} taken")
-        account = SimAccount(account_id=account_id, api_key=api_key, secret=secret, wallet=ZERO)
+        account = SimAccount(
+            account_id=account_id,
+            api_key=api_key,
+            secret=secret,
+            wallet=ZERO,
+            position_mode=self.config.position_mode,
+        )
         watch = Watch(self.config.naked_tolerance_ms, account_id, self._world.cover_listeners)
         ledger = Ledger(account, History(account, self.now_ms), watch)
         self._world.ledgers[account_id] = ledger
@@ -201,10 +207,13 @@ class Core(Hand):
 
     # --- settings ----------------------------------------------------------------------------------
 
-    def set_leverage(self, account_id: str, symbol: Symbol, leverage: int) -> Decimal:
-        """Set it, positions included; the largest notional at that leverage. Raises `CoreRefusal`."""
+    def set_leverage(
+        self, account_id: str, symbol: Symbol, leverage: int, side: PositionSide = PositionSide.BOTH
+    ) -> Decimal:
+        """Set it, positions included; the largest notional at that leverage. *side* LONG or SHORT: of
+        that side of hedge mode only. Raises `CoreRefusal`."""
         with self._acting(account_id) as ledger:
-            return settings.set_leverage(self._world, ledger, symbol, leverage)
+            return settings.set_leverage(self._world, ledger, symbol, leverage, side)
 
     def set_margin_mode(self, account_id: str, symbol: Symbol, mode: MarginMode) -> None:
         with self._acting(account_id) as ledger:

@@ -29,6 +29,7 @@ class History:
         version = replace(
             account,
             leverage=dict(account.leverage),
+            side_leverage=dict(account.side_leverage),
             margin_mode=dict(account.margin_mode),
             positions={key: copy.copy(position) for key, position in account.positions.items()},
             orders=dict(before[1].orders) if before else {},

@@ -209,7 +209,7 @@ class _Row:
         self.mode = account.margin_mode.get(symbol, MarginMode.CROSS)
         self.isolated = self.mode is MarginMode.ISOLATED
         allowed = min(leverage_default, self.instrument.leverage_max)
-        self.leverage = account.leverage.get(symbol) or allowed
+        self.leverage = account.side_leverage.get(key) or account.leverage.get(symbol) or allowed
         self.notional = self.position.quantity * self.mark
         self.unrealized = unrealized(self.position, self.mark)
         self.maintenance = maintenance(self.instrument, abs(self.notional))

@@ -159,7 +159,7 @@ def _book_position(
     symbol, side = order.symbol, order.position_side
     position = ledger.position(symbol, side)
     before = position.quantity
-    leverage = world.leverage(ledger, symbol) if ledger.isolated(symbol) else None
+    leverage = world.leverage(ledger, symbol, side) if ledger.isolated(symbol) else None
     effect = apply(position, order.side, quantity, price, leverage, world.now_ms)
     if before and before * position.quantity <= 0:
         ledger.watch.closed(symbol, side, world.now_ms)

@@ -147,6 +147,9 @@ class OrderRequest:
     position_side: PositionSide = PositionSide.BOTH
     client_id: str = ""
     """Empty: the core makes one."""
+    attached: tuple[AlgoRequest, ...] = ()
+    """Stops and profits that are placed when the order has ended with fills; without a quantity they
+    take what was filled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +214,7 @@ class SimOrder:
     algo_type: AlgoType | None = None
     stop_price: Decimal = ZERO
     liquidation: bool = False
+    attached: tuple[AlgoRequest, ...] = field(default=(), repr=False)
 
     @property
     def remaining(self) -> Decimal:
@@ -252,6 +256,8 @@ class SimAlgo:
     actual_price: Decimal = ZERO
     actual_quantity: Decimal = ZERO
     reject_reason: str = ""
+    parent_id: int = field(default=0, repr=False)
+    """The order it was attached to; 0 for none."""
     tied: bool = False
 
 
@@ -312,6 +318,8 @@ class SimAccount:
     can_trade: bool = True
     can_withdraw: bool = False
     leverage: dict[Symbol, int] = field(default_factory=dict)
+    side_leverage: dict[tuple[Symbol, PositionSide], int] = field(default_factory=dict)
+    """Of one side of hedge mode, where it differs from the symbol's."""
     margin_mode: dict[Symbol, MarginMode] = field(default_factory=dict)
     positions: dict[tuple[Symbol, PositionSide], SimPosition] = field(default_factory=dict)
     orders: dict[int, SimOrder] = field(default_factory=dict)

@@ -15,25 +15,39 @@ from holdfast.simulator.core.model import AccountEvent, ConfigEvent, CoreRefusal
 from holdfast.simulator.core.world import Ledger, World
 
 
-def set_leverage(world: World, ledger: Ledger, symbol: Symbol, leverage: int) -> Decimal:
+def set_leverage(
+    world: World,
+    ledger: Ledger,
+    symbol: Symbol,
+    leverage: int,
+    side: PositionSide = PositionSide.BOTH,
+) -> Decimal:
     """See `Core.set_leverage`. LEVERAGE_INVALID, LEVERAGE_ISOLATED_DOWN, BRACKET, MARGIN refused."""
     quote = world.quote(symbol)
     if not 1 <= leverage <= quote.instrument.leverage_max:
         raise CoreRefusal(Refused.LEVERAGE_INVALID, leverage=leverage)
     most = notional_max(quote.instrument, leverage)
-    before = world.leverage(ledger, symbol)
-    positions = [one for one in ledger.held.values() if one.symbol == symbol]
+    before = world.leverage(ledger, symbol, side)
+    sides = (side, PositionSide.BOTH) if side is not PositionSide.BOTH else tuple(PositionSide)
+    positions = [one for one in ledger.held.values() if one.symbol == symbol and one.side in sides]
     if positions and ledger.isolated(symbol) and leverage < before:
         raise CoreRefusal(Refused.LEVERAGE_ISOLATED_DOWN)
     if any(abs(position.quantity) * quote.mark > most for position in positions):
         raise CoreRefusal(Refused.BRACKET, limit=most, leverage=leverage)
-    ledger.account.leverage[symbol] = leverage
+    _book_leverage(ledger, symbol, leverage, side)
     if leverage < before and summary_of(world, ledger).available_raw < 0:
-        ledger.account.leverage[symbol] = before
+        _book_leverage(ledger, symbol, before, side)
         raise CoreRefusal(Refused.MARGIN)
     world.touch(ledger)
     _tell_config(world, ledger, symbol=symbol, leverage=leverage)
     return most
+
+
+def _book_leverage(ledger: Ledger, symbol: Symbol, leverage: int, side: PositionSide) -> None:
+    if side is PositionSide.BOTH:
+        ledger.account.leverage[symbol] = leverage
+    else:
+        ledger.account.side_leverage[symbol, side] = leverage
 
 
 def set_margin_mode(world: World, ledger: Ledger, symbol: Symbol, mode: MarginMode) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from holdfast.domain.orders import Side
+from holdfast.simulator.core.algos import attach
 from holdfast.simulator.core.book import (
     end_order,
     has_what_it_closes,
@@ -19,7 +20,10 @@ from holdfast.simulator.core.world import Ledger, PositionId, World
 
 def settle(world: World) -> None:
     """Bring everything that depends on what changed up to date. Cheap when nothing changed."""
-    while world.moved:
+    while world.fulfilled or world.moved:
+        if world.fulfilled:
+            attach(world, *world.fulfilled.pop(0))
+            continue
         key = next(iter(world.moved))
         _follow_position(world, world.moved.pop(key), key[1])
     while world.touched:

@@ -83,6 +83,8 @@ class World:
         self.touched: dict[str, Ledger] = {}
         self.moved: dict[tuple[str, PositionId], Ledger] = {}
         """Positions changed since the last settling."""
+        self.fulfilled: list[tuple[Ledger, SimOrder]] = []
+        """Orders that ended with fills and have stops attached, since the last settling."""
         self.stuck: set[Symbol] = set()
         self.order_ids = count(10_000_000_001)
         self.algo_ids = count(1_000_000_000_000_001)
@@ -128,8 +130,11 @@ class World:
             raise CoreRefusal(Refused.UNKNOWN_SYMBOL, symbol=symbol)
         return quote
 
-    def leverage(self, ledger: Ledger, symbol: Symbol) -> int:
-        return leverage_of(ledger.account, self.quotes[symbol], self.config)
+    def leverage(self, ledger: Ledger, symbol: Symbol, side: PositionSide) -> int:
+        """Of one side: its own if set, else the symbol's, else the default as far as the rules allow."""
+        account, rules = ledger.account, self.quotes[symbol].instrument
+        own = account.side_leverage.get((symbol, side)) or account.leverage.get(symbol)
+        return own or min(self.config.leverage, rules.leverage_max)
 
     def client_id(self, prefix: str = "") -> str:
         """A client id as the exchange makes them: 22 letters and digits."""
@@ -146,8 +151,3 @@ class World:
     def run_due(self) -> None:
         """Do the next thing that is due."""
         heapq.heappop(self._due)[2]()
-
-
-def leverage_of(account: SimAccount, quote: Quote, config: CoreConfig) -> int:
-    """The symbol's leverage: as set, else the default as far as the instrument allows."""
-    return account.leverage.get(quote.symbol) or min(config.leverage, quote.instrument.leverage_max)
