@@ -53,6 +53,32 @@ async def test_while_banned_nothing_passes() -> None:
     assert governor.refusal(Priority.OBSERVE) is None
 
 
+class Remembered:
+    """Bans as a home remembers them."""
+
+    def __init__(self) -> None:
+        self.noted: list[int] = []
+
+    def left_ms(self) -> int:
+        return self.noted[-1] if self.noted else 0
+
+    def note(self, for_ms: int) -> None:
+        self.noted.append(for_ms)
+
+
+def test_a_ban_outlives_the_process() -> None:
+    """A restart during it sends nothing (seed 20007); a shorter word during it is no news."""
+    clock, bans = HandClock(), Remembered()
+    governor = Governor(clock, bans)
+    assert governor.refusal(Priority.EMERGENCY) is None
+    governor.ban(60_000)
+    governor.ban(10)
+    assert bans.noted == [60_000]
+    refusal = Governor(clock, bans).refusal(Priority.EMERGENCY)
+    assert refusal is not None
+    assert (refusal.banned, refusal.retry_after_ms) == (True, 60_000)
+
+
 def test_a_shorter_wait_never_shortens_a_longer_one() -> None:
     """Answers overtake one another."""
     clock = HandClock()

@@ -30,6 +30,7 @@ from holdfast.runtime.logs import Logs
 from holdfast.store import audit
 from holdfast.store.atomic import write_atomic
 from holdfast.store.audit_file import AuditFile
+from holdfast.store.bans import BanFile
 from holdfast.store.database import Store, open_store
 from holdfast.store.errors import StoreError
 from holdfast.store.home import Home
@@ -93,6 +94,7 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
             random=place.chance,
             settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
             connector=place.connector,
+            bans=BanFile(place.home.ban_file, place.clock, place.log),
         )
         stack.push_async_callback(shared.close)
         exchange = make_exchange(

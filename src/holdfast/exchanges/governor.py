@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from holdfast.domain.intents import Priority, Unavailable
 from holdfast.domain.protocols import Clock
@@ -16,6 +17,18 @@ from holdfast.exchanges.transport import Answer
 
 WEIGHT_HEADER = "x-mbx-used-weight-1m"
 PASS_WHILE_LIMITED = frozenset({Priority.EMERGENCY, Priority.PROTECT})
+
+
+class Bans(Protocol):
+    """What outlives the process: one that forgets a ban asks during it, and is banned for longer."""
+
+    def left_ms(self) -> int:
+        """How long the last ban still lasts; 0 = none does."""
+        ...
+
+    def note(self, for_ms: int) -> None:
+        """This address is banned for *for_ms* from now on."""
+        ...
 
 
 class Held(Exception):
@@ -29,10 +42,11 @@ class Held(Exception):
 class Governor:
     """One per exchange address, shared by every account that sends from here."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, bans: Bans | None = None) -> None:
         self._clock = clock
+        self._bans = bans
         self._limited_until_ms = 0
-        self._banned_until_ms = 0
+        self._banned_until_ms = clock.monotonic_ms() + (bans.left_ms() if bans else 0)
         self.used_weight = 0
         """Weight used in the running minute, as the exchange counted it last."""
         self.sent: Counter[Priority] = Counter()
@@ -77,4 +91,8 @@ class Governor:
 
     def ban(self, for_ms: int) -> None:
         """The exchange said 418 or 403: nothing at all is sent for *for_ms*."""
-        self._banned_until_ms = max(self._banned_until_ms, self._clock.monotonic_ms() + for_ms)
+        until_ms = self._clock.monotonic_ms() + for_ms
+        if until_ms > self._banned_until_ms:
+            self._banned_until_ms = until_ms
+            if self._bans is not None:
+                self._bans.note(for_ms)

@@ -15,6 +15,7 @@ import certifi
 
 from holdfast.domain.protocols import Clock, Random
 from holdfast.exchanges.binance.hub import BinanceHub
+from holdfast.exchanges.governor import Bans
 from holdfast.exchanges.transport import Transport, sent_tracing
 
 
@@ -48,7 +49,7 @@ class ExchangeShared:
     """Make one per process, give it to every `make_exchange`, close it last.
 
     *connector* makes the connector of the one session (an in-memory network in drills); None = TCP.
-    *random* spreads reconnects.
+    *random* spreads reconnects. *bans* remembers over restarts that the exchange banned this address.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class ExchangeShared:
         random: Random,
         settings: ExchangeSettings | None = None,
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
+        bans: Bans | None = None,
     ) -> None:
         self.clock = clock
         self.random = random
         self.settings = settings or ExchangeSettings()
+        self._bans = bans
         self._make_connector = connector or _tcp_connector
         self._session: aiohttp.ClientSession | None = None
         self._hubs: dict[Endpoints, BinanceHub] = {}
@@ -91,7 +94,7 @@ class ExchangeShared:
         """The hub of one Binance address; the same for all accounts there."""
         hub = self._hubs.get(endpoints)
         if hub is None:
-            hub = self._hubs[endpoints] = BinanceHub(self.clock)
+            hub = self._hubs[endpoints] = BinanceHub(self.clock, self._bans)
         return hub
 
     async def close(self) -> None:

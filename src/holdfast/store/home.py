@@ -68,6 +68,7 @@ class Home:
         self.kill_file = self.path / "KILL"
         self.address_file = self.path / "exchange.json"
         self.lock_file = self.path / "lock"
+        self.ban_file = self.path / "ban.json"
 
     def prepare(self) -> None:
         """Make the folders that are missing, readable by their owner only. Raises `StoreError`."""

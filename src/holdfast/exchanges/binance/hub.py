@@ -9,7 +9,7 @@ from holdfast.domain.protocols import Clock
 from holdfast.exchanges.binance import requests
 from holdfast.exchanges.binance.markets import NO_MARKETS, Markets, brackets, markets
 from holdfast.exchanges.binance.requests import Request
-from holdfast.exchanges.governor import Governor
+from holdfast.exchanges.governor import Bans, Governor
 
 Read = Callable[[Request], Awaitable[bytes]]
 
@@ -17,8 +17,8 @@ Read = Callable[[Request], Awaitable[bytes]]
 class BinanceHub:
     """One per address. The first account to open loads the markets with its key; the rest find them."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.governor = Governor(clock)
+    def __init__(self, clock: Clock, bans: Bans | None = None) -> None:
+        self.governor = Governor(clock, bans)
         self.markets: Markets = NO_MARKETS
         self._clock = clock
         self._loaded_ms: int | None = None

@@ -1,0 +1,44 @@
+"""The file that remembers a ban."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.store.bans import BanFile
+from tests.exchanges.support import HandClock
+
+
+class Desk:
+    def __init__(self, path: Path) -> None:
+        self.clock, self.lines = HandClock(), list[str]()
+        self.path = path / "ban.json"
+        self.bans = BanFile(self.path, self.clock, lambda event, fields: self.lines.append(event))
+
+
+def test_ban_runs_out_and_is_never_longer_than_it_was_told(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.bans.left_ms() == 0
+    desk.bans.note(60_000)
+    desk.clock.pass_ms(20_000)
+    assert desk.bans.left_ms() == 40_000
+    desk.clock.pass_ms(-3_600_000)
+    assert desk.bans.left_ms() == 60_000
+    desk.clock.pass_ms(3_700_000)
+    assert desk.bans.left_ms() == 0
+    assert desk.lines == []
+
+
+@pytest.mark.parametrize("found", ["", "[]", "{}", '{"at_ms": "x", "for_ms": 1}'])
+def test_file_that_says_nothing_is_told_and_holds_nobody_up(tmp_path: Path, found: str) -> None:
+    desk = Desk(tmp_path)
+    desk.path.write_text(found)
+    assert desk.bans.left_ms() == 0
+    assert desk.lines == ["error.ban_file"]
+
+
+def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "gone")
+    desk.bans.note(1_000)
+    assert desk.lines == ["error.ban_file"]
