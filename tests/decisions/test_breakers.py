@@ -196,8 +196,6 @@ def test_a_clock_set_back_never_holds_a_block_for_ever() -> None:
 @pytest.mark.parametrize(
     ("word", "changes"),
     [
-        ("below its peak", {"equity": track(equity=D(899), day_start=D(899))}),
-        ("today", {"equity": track(equity=D(969))}),
         ("entries on BTC/USDT:USDT", {"entries": {BTC: (NOW_MS - 1,) * 11}}),
         ("3 outcomes are unknown", {"unresolved": tuple(unknown(n, age_ms=1) for n in range(3))}),
         ("after it expired", {"unresolved": (unknown(age_ms=35_001),)}),
@@ -207,6 +205,27 @@ def test_what_only_a_person_may_take_back(word: str, changes: dict[str, Any]) ->
     verdict = assess(facts(**changes), LIMITS, CALM)
     assert verdict.mode is Mode.REDUCE_ONLY
     assert any(word in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("word", "fallen"),
+    [
+        ("below its peak", track(equity=D(899), day_start=D(899))),
+        ("today", track(equity=D(969))),
+    ],
+)
+def test_fall_blocks_at_once_and_steps_down_when_it_stays(word: str, fallen: EquityTrack) -> None:
+    """Half a minute: a withdrawal that the stream has not told of yet looks the same."""
+    later = {"now_ms": NOW_MS + 31_000, "balance_asked_ms": NOW_MS + 28_000}
+    first = assess(facts(equity=fallen), LIMITS, CALM)
+    assert (first.blocks, first.mode, first.fallen_since_ms) == ({Refusal.DRAWDOWN}, None, NOW_MS - 2_000)
+    not_read = assess(facts(equity=fallen, now_ms=NOW_MS + 40_000), LIMITS, first)
+    assert not_read.mode is None
+    again = assess(facts(equity=fallen, **later), LIMITS, not_read)
+    assert again.mode is Mode.REDUCE_ONLY
+    assert any(word in reason for reason in again.reasons)
+    told = assess(facts(equity=track(), **later), LIMITS, first)
+    assert (told.mode, told.fallen_since_ms) == (None, None)
 
 
 def test_what_a_crash_left_unknown_takes_no_step_before_it_could_be_asked_for() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.decisions.breakers import FALL_PROVEN_MS
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.decisions.policy import Protection
 from holdfast.domain.orders import Direction
@@ -55,6 +56,8 @@ async def test_person_who_lets_it_run_again_raises_the_mode(tmp_path: Path) -> N
         await running.until(lambda: account.synced and account.equity is not None, "equity")
         assert account.equity is not None
         account.equity = replace(account.equity, peak=account.equity.equity * 3)
+        long_ago = account.clock.now_ms() - 2 * FALL_PROVEN_MS
+        account.breakers = replace(account.breakers, fallen_since_ms=long_ago)
         await running.until(lambda: account.mode is Mode.REDUCE_ONLY, "a step down", 3)
         await running.until(lambda: mode_in(running) is Mode.REDUCE_ONLY, "the latch", 3)
         assert await desk.command("run", "ann", "looked at it") == "running"

@@ -120,11 +120,18 @@ class BreakerVerdict:
     mode: Mode | None = None
     reasons: tuple[str, ...] = ()
     symbol_blocks: Mapping[Symbol, frozenset[Refusal]] = field(default_factory=dict)
+    fallen_since_ms: int | None = None
+    """Since when reads show equity below what is allowed; None = they do not."""
     last_seen_ms: Mapping[Block, int] = field(default_factory=dict)
     """When the cause of each standing block was seen last: hand the verdict in again next time."""
 
     def blocks_on(self, symbol: Symbol) -> frozenset[Refusal]:
         return self.blocks | self.symbol_blocks.get(symbol, frozenset())
+
+
+FALL_PROVEN_MS = 30_000
+"""A fall of equity blocks at once, and steps the mode down when it is read so long after all the same: what
+went out by a withdrawal is told by then, and was no loss."""
 
 
 # --- equity (R1.7) --------------------------------------------------------------------------------
@@ -293,6 +300,9 @@ def _house_causes(look: _Look) -> Iterator[Cause]:
     drawdown = facts.equity.drawdown_ratio if facts.equity else ZERO
     if limits.drawdown_latches and look.over(Block(Refusal.DRAWDOWN), drawdown, limits.drawdown_max_ratio):
         yield Block(Refusal.DRAWDOWN), f"{drawdown:.2%} below the peak"
+    loss = facts.equity.day_loss_ratio if facts.equity else ZERO
+    if loss > limits.day_loss_max_ratio:
+        yield Block(Refusal.DRAWDOWN), f"{loss:.2%} below the day's start"
 
 
 def _symbol_causes(look: _Look) -> Iterator[Cause]:
@@ -328,8 +338,8 @@ _CAUSES: tuple[Callable[[_Look], Iterator[Cause]], ...] = (
 # --- modes ----------------------------------------------------------------------------------------
 
 
-def _mode_steps(look: _Look) -> Iterator[str]:
-    """Why to step down to REDUCE_ONLY; each latches until a person resumes."""
+def _falls(look: _Look) -> Iterator[str]:
+    """By how much equity is below what is allowed."""
     facts, limits = look.facts, look.limits
     if facts.equity is not None:
         drawdown, loss = facts.equity.drawdown_ratio, facts.equity.day_loss_ratio
@@ -337,6 +347,18 @@ def _mode_steps(look: _Look) -> Iterator[str]:
             yield f"equity is {drawdown:.2%} below its peak, allowed are {limits.drawdown_max_ratio:.2%}"
         if loss > limits.day_loss_max_ratio:
             yield f"equity fell {loss:.2%} today, allowed are {limits.day_loss_max_ratio:.2%}"
+
+
+def _fallen_since(asked_ms: int | None, before_ms: int | None) -> int | None:
+    """Since which read equity is below what is allowed: now it is."""
+    if asked_ms is None or before_ms is None:
+        return asked_ms
+    return min(before_ms, asked_ms)
+
+
+def _mode_steps(look: _Look) -> Iterator[str]:
+    """Why to step down to REDUCE_ONLY, losses apart; each latches until a person resumes."""
+    facts, limits = look.facts, look.limits
     for symbol in sorted(facts.entries):
         count = _recent_entries(facts.entries[symbol], look)
         if count > limits.entries_per_symbol_max:
@@ -379,7 +401,10 @@ def assess(facts: BreakerFacts, limits: BreakerLimits, before: BreakerVerdict) -
         for block, at_ms in before.last_seen_ms.items()
         if block not in seen and facts.now_ms - min(at_ms, facts.now_ms) < limits.settle_ms
     }
-    steps = tuple(_mode_steps(look))
+    falls, asked_ms = tuple(_falls(look)), facts.balance_asked_ms
+    since_ms = _fallen_since(asked_ms, before.fallen_since_ms) if falls else None
+    proven = since_ms is not None and asked_ms is not None and asked_ms >= since_ms + FALL_PROVEN_MS
+    steps = (*(falls if proven else ()), *_mode_steps(look))
     reasons = [_words(block, why) for block, why in causes]
     reasons += [_words(block, "gone, settling") for block in lingering]
     return BreakerVerdict(
@@ -387,6 +412,7 @@ def assess(facts: BreakerFacts, limits: BreakerLimits, before: BreakerVerdict) -
         mode=Mode.REDUCE_ONLY if steps else None,
         reasons=(*steps, *reasons),
         symbol_blocks=_by_symbol((*seen, *lingering)),
+        fallen_since_ms=since_ms,
         last_seen_ms=seen | lingering,
     )
 

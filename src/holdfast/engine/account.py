@@ -48,6 +48,7 @@ class Account:
     breakers: BreakerVerdict = field(default_factory=BreakerVerdict)
     equity: EquityTrack | None = None
     transferred: Decimal = Decimal(0)
+    """Told, and not yet in a read that was judged: deposits minus withdrawals."""
     entries_sent: dict[Symbol, tuple[int, ...]] = field(default_factory=dict)
     entries_today: int = 0
     entries_day: int = 0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from holdfast.decisions.breakers import track_equity
 from holdfast.decisions.step import Concern, Read, Want
 from holdfast.domain.account import Fact, Mark, Position, PositionKey
 from holdfast.domain.instrument import Instrument
@@ -25,6 +24,7 @@ from holdfast.domain.orders import Order, Stop
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account
 from holdfast.engine.bookkeeper import Bookkeeper
+from holdfast.engine.equity import EquityWatch
 from holdfast.engine.events import Answered, Event, FillsRead, ReadDone, Told
 from holdfast.engine.executor import settle
 from holdfast.engine.state import GONE
@@ -63,7 +63,6 @@ DOUBTED_BY = {
     RejectReason.CLOCK: Read.CLOCK,
 }
 """What a refusal says we know wrongly: changed in flight or by hand (G25, G31), so it is read again."""
-TRANSFERS = {"DEPOSIT", "WITHDRAW", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER", "MARGIN_TRANSFER"}
 Wants = Iterator[Want]
 
 
@@ -73,6 +72,7 @@ class Applier:
     def __init__(self, account: Account, books: Bookkeeper) -> None:
         self._account = account
         self._books = books
+        self.equity = EquityWatch(account)
         self._missing: set[Read] = set()
         self._protected: dict[PositionKey, tuple[int, str]] = {}
         self._stream_marks: dict[Symbol, Mark] = {}
@@ -173,9 +173,7 @@ class Applier:
         yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
 
     def _wallet(self, news: BalanceNews, heard_ms: int) -> Wants:
-        known = self._account.state.balance
-        if news.cause in TRANSFERS and known is not None and known.value.currency == news.currency:
-            self._account.transferred += news.wallet - known.value.wallet
+        self.equity.told(news, heard_ms)
         yield Want(Read.BALANCE, None, heard_ms)
 
     def _config(self, news: ConfigNews, heard_ms: int) -> Wants:
@@ -268,13 +266,9 @@ class Applier:
     def _take_balance(self, fact: Fact[Any]) -> None:
         account = self._account
         account.state.balance = fact
-        account.equity = track_equity(
-            account.equity, fact.value.equity, transferred=account.transferred, now_ms=fact.asked_ms
-        )
+        self.equity.read(fact)
         if fact.value.equity > fact.value.maintenance_margin * MARGIN_WELL:
             account.alerts.keep("MARGIN_CALL", ())
-        account.memory.equity(fact.value, fact.answered_ms, account.transferred)
-        account.transferred = ZERO
 
     def _take_config(self, fact: Fact[Any]) -> None:
         self._account.state.config = fact

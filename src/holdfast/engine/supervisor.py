@@ -370,6 +370,7 @@ class Supervisor:
             Want(Read.CLOCK, None, self.applier.clock_ms + fresh.clock_ms),
             Want(Read.RULES, None, (account.state.rules_read_ms or account.started_ms) + RULES_MS),
             *self.applier.price_wants(now),
+            *self.applier.equity.wants(),
         )
         start, wake_ms = self.reader.due((*wants, *extra), now)
         for want in start:

@@ -78,6 +78,8 @@ class PositionNews:
 class BalanceNews:
     currency: str
     wallet: Decimal
+    change: Decimal
+    """What came in (+) or went out (-): without results, fees and funding."""
     exchange_ms: int
     cause: str
 

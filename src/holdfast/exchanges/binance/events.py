@@ -121,7 +121,13 @@ def _account(body: Body, names: Names) -> Heard:
     event = _ACCOUNT.read(body)
     positions = tuple(_position(row, event.E, names) for row in event.a.P)
     balances = tuple(
-        BalanceNews(currency=row.a, wallet=decode.number(row.wb), exchange_ms=event.E, cause=event.a.m)
+        BalanceNews(
+            currency=row.a,
+            wallet=decode.number(row.wb),
+            change=decode.number(row.bc),
+            exchange_ms=event.E,
+            cause=event.a.m,
+        )
         for row in event.a.B
     )
     # The only event there is about a changed margin mode; it does not say the new one.

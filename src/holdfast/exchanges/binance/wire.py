@@ -258,6 +258,7 @@ class AlgoEvent(msgspec.Struct):
 class BalanceChange(msgspec.Struct):
     a: Text
     wb: Text
+    bc: Text
 
 
 class PositionChange(msgspec.Struct):
