@@ -29,7 +29,7 @@ async def test_a_port_in_use_is_refused_in_one_sentence():
 
 
 def test_an_unknown_exchange_is_refused():
-    with pytest.raises(CannotServe, match="expected one of binance, found 'mtgox'"):
+    with pytest.raises(CannotServe, match=r"expected one of binance, .*found 'mtgox'"):
         server(exchange="mtgox")
 
 
@@ -88,7 +88,10 @@ async def test_without_a_port_it_makes_protocols_for_any_transport():
         ("[]", "expected a list of accounts with at least one"),
         ("[1]", "entry 1: expected an object, found int"),
         ('[{"key": "a"}]', "entry 1: secret: expected text, found None"),
-        ('[{"key": "a", "secret": "b", "colour": 1}]', "entry 1: expected key, secret and wallet"),
+        (
+            '[{"key": "a", "secret": "b", "colour": 1}]',
+            "entry 1: expected key, secret, wallet and passphrase",
+        ),
         ('[{"key": "a", "secret": "b", "wallet": "x"}]', "entry 1: wallet: expected a number"),
         ('[{"key": "a", "secret": "b", "wallet": -1}]', "entry 1: wallet: expected 0 or more"),
         ('[{"key": "a", "secret": "b"}, {"key": "a", "secret": "c"}]', "expected each key once, found 'a'"),

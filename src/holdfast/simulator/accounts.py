@@ -21,10 +21,12 @@ class NamedAccount:
     secret: str
     wallet: Decimal | None
     """None: what every account starts with."""
+    passphrase: str = ""
+    """Where the exchange asks for one."""
 
 
 def read_accounts(path: Path) -> tuple[NamedAccount, ...]:
-    """Read `[{"key": …, "secret": …, "wallet": "10000"}, …]`. Raises `BadAccounts`."""
+    """Read `[{"key": …, "secret": …, "wallet": "10000", "passphrase": …}, …]`. Raises `BadAccounts`."""
     try:
         entries = orjson.loads(path.read_bytes())
     except OSError as error:
@@ -44,13 +46,16 @@ def read_accounts(path: Path) -> tuple[NamedAccount, ...]:
 def _account(where: str, entry: object) -> NamedAccount:
     if not isinstance(entry, dict):
         raise BadAccounts(f"{where}: expected an object, found {type(entry).__name__}")
-    unknown = sorted(set(entry) - {"key", "secret", "wallet"})
+    unknown = sorted(set(entry) - {"key", "secret", "wallet", "passphrase"})
     if unknown:
-        raise BadAccounts(f"{where}: expected key, secret and wallet, found {unknown[0]!r}")
+        raise BadAccounts(f"{where}: expected key, secret, wallet and passphrase, found {unknown[0]!r}")
     for name in ("key", "secret"):
         if not isinstance(entry.get(name), str) or not entry[name]:
             raise BadAccounts(f"{where}: {name}: expected text, found {entry.get(name)!r}")
-    return NamedAccount(entry["key"], entry["secret"], _wallet(where, entry.get("wallet")))
+    passphrase = entry.get("passphrase", "")
+    if not isinstance(passphrase, str):
+        raise BadAccounts(f"{where}: passphrase: expected text, found {passphrase!r}")
+    return NamedAccount(entry["key"], entry["secret"], _wallet(where, entry.get("wallet")), passphrase)
 
 
 def _wallet(where: str, value: object) -> Decimal | None:

@@ -28,6 +28,7 @@ from holdfast.simulator.events import EventLog, Row, algo_json, order_json
 from holdfast.simulator.faults import BadFault, FaultPlan, read_faults
 from holdfast.simulator.requests import RequestLog
 
+NAMED = ("key", "secret", "wallet", "passphrase")
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 STATUSES = ("TRADING", "PENDING_TRADING", "PRE_SETTLE", "SETTLING", "CLOSE", "TRADING_HALT")
 
@@ -45,9 +46,8 @@ class Dialect(Protocol):
 
     def step(self) -> None:
         """Catch up with the clock and tell listeners."""
-        ...
 
-    def name_account(self, key: str, secret: str, wallet: Decimal | None) -> SimAccount: ...
+    def name_account(self, key: str, secret: str, wallet: Decimal | None, phrase: str, /) -> SimAccount: ...
 
     def reset_limits(self) -> None: ...
 
@@ -296,9 +296,9 @@ def _accounts(app: AdminApp, _fields: Fields) -> object:
 
 
 def _name_account(app: AdminApp, fields: Fields) -> object:
-    key, secret = fields.text("key"), fields.text("secret")
+    key, secret, phrase = fields.text("key"), fields.text("secret"), fields.text("passphrase", "")
     try:
-        account = app.dialect.name_account(key, secret, fields.decimal_or_none("wallet"))
+        account = app.dialect.name_account(key, secret, fields.decimal_or_none("wallet"), phrase)
     except ValueError as error:
         raise Bad(f"key: expected a key that is not in use, found {key!r} ({error})") from error
     return {"account": account.account_id, "wallet": plain(account.wallet)}
@@ -424,7 +424,7 @@ DOORS: Mapping[tuple[str, str], Door] = {
     ("GET", "/"): Door((), _help, "this list"),
     ("GET", "/health"): Door((), _health, "alive, exchange time, symbols"),
     ("GET", "/accounts"): Door((), _accounts, "accounts; `named` ones have their signatures verified"),
-    ("POST", "/accounts"): Door(("key", "secret", "wallet"), _name_account, "open a named account"),
+    ("POST", "/accounts"): Door(NAMED, _name_account, "open a named account"),
     ("GET", "/truth"): Door(("account",), _truth, "the true state of an account"),
     ("GET", "/events"): Door(("account", "since"), _events, "account events after number `since`"),
     ("GET", "/requests"): Door(("account",), _requests, "the last requests the exchange has seen"),

@@ -34,6 +34,10 @@ from holdfast.simulator.admin import AdminApp
 from holdfast.simulator.binance.app import BinanceApp
 from holdfast.simulator.binance.limits import Limits
 from holdfast.simulator.binance.venue import BinanceConfig, Venue
+from holdfast.simulator.bitget.app import BitgetApp
+from holdfast.simulator.bitget.listing import Listing as BitgetListing
+from holdfast.simulator.bitget.venue import BitgetConfig, BitgetOptions, bitget_core
+from holdfast.simulator.bitget.venue import Venue as BitgetVenue
 from holdfast.simulator.core.engine import Core, CoreConfig
 from holdfast.simulator.core.market import Market
 from holdfast.simulator.events import EventLog
@@ -69,6 +73,8 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     legacy_ack_fields: bool = False
     hold_ms_max: int = 120_000
+    bitget: BitgetOptions = field(default_factory=BitgetOptions)
+    """Where *exchange* is Bitget: its limits and its unverified ways."""
 
     def wire(self) -> dict[str, Any]:
         """The fields of every dialect's `WireConfig`."""
@@ -96,18 +102,20 @@ class SimulatorServer:
             raise CannotServe(f"exchange: expected one of {', '.join(DIALECTS)}, found {config.exchange!r}")
         self.config = config
         self.clock = clock
-        self.core = Core(market, _core_config(config, core_config))
+        dialect = DIALECTS[config.exchange]
+        ways = dialect.ways(_core_config(config, core_config), config)
+        self.core = Core(dialect.listed(market), ways)
         self.faults = faults if faults is not None else FaultPlan(seed=config.seed)
         self.events = EventLog()
         self.log = RequestLog()
         self.chance = random.Random(f"wire/{config.seed}")  # noqa: S311  (seeded chance is the point)
         self.core.listen(self.events.hear, prices=False)
-        self.app = DIALECTS[config.exchange](self)
+        self.app = dialect.app(self)
         self.admin = AdminApp(self.app, self.events, config.host, config.admin_token)
         self._runners = [_runner(app.application, clock) for app in (self.app, self.admin)]
         self._driver: asyncio.Task[None] | None = None
         for account in read_accounts(config.accounts_file) if config.accounts_file else ():
-            self.app.name_account(account.key, account.secret, account.wallet)
+            self.app.name_account(account.key, account.secret, account.wallet, account.passphrase)
 
     # --- life --------------------------------------------------------------------------------------
 
@@ -196,7 +204,25 @@ def _binance(server: SimulatorServer) -> BinanceApp:
     return BinanceApp(venue, server.faults, server.clock, server.log)
 
 
-DIALECTS: dict[str, Callable[[SimulatorServer], WireApp[Any, Any]]] = {"binance": _binance}
+def _bitget(server: SimulatorServer) -> BitgetApp:
+    config = BitgetConfig(**server.config.wire(), options=server.config.bitget)
+    venue = BitgetVenue(core=server.core, config=config, chance=server.chance)
+    return BitgetApp(venue, server.faults, server.clock, server.log)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One exchange: its door, the market under its rules, and its core's ways."""
+
+    app: Callable[[SimulatorServer], WireApp[Any, Any]]
+    listed: Callable[[Market], Market] = lambda market: market
+    ways: Callable[[CoreConfig, ServerConfig], CoreConfig] = lambda core, _: core
+
+
+DIALECTS: dict[str, Dialect] = {
+    "binance": Dialect(_binance),
+    "bitget": Dialect(_bitget, BitgetListing, lambda core, config: bitget_core(core, config.bitget)),
+}
 
 
 def _core_config(config: ServerConfig, given: CoreConfig | None) -> CoreConfig:

@@ -79,9 +79,9 @@ def precise(rules: SimInstrument, amount: Decimal, *prices: Decimal | None) -> N
     """PRECISION of both, then TICK, then STEP."""
     given = [price for price in prices if price is not None]
     if any(decimals(price) > rules.price_decimals for price in given):
-        raise CoreRefusal(Refused.PRECISION, field="price")
+        raise CoreRefusal(Refused.PRECISION, field="price", scale=rules.price_decimals)
     if decimals(amount) > rules.quantity_decimals:
-        raise CoreRefusal(Refused.PRECISION, field="quantity")
+        raise CoreRefusal(Refused.PRECISION, field="quantity", scale=rules.quantity_decimals)
     if any(price % rules.price_step for price in given):
         raise CoreRefusal(Refused.TICK, tick=rules.price_step)
     if amount % rules.quantity_step:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -46,6 +46,7 @@ class Arrived(Generic[ParamsT]):
     """As sent; not checked yet."""
     address: str
     params: ParamsT
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ class WireApp(ABC, Generic[ParamsT, CallT]):
     def faults(self) -> FaultPlan:
         return self.hub.faults
 
-    def name_account(self, key: str, secret: str, wallet: Decimal | None) -> SimAccount:
+    def name_account(self, key: str, secret: str, wallet: Decimal | None, passphrase: str = "") -> SimAccount:
         """Open an account whose signatures are verified. Raises `ValueError` when the key is taken."""
-        return self.venue.name_account(key, secret, wallet)
+        return self.venue.name_account(key, secret, wallet, passphrase)
 
     @abstractmethod
     def reset_limits(self) -> None:

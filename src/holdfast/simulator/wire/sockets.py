@@ -29,6 +29,8 @@ class Pulse:
     lifetime_s: float = 24 * 3600.0
     word: bytes | None = None
     """What is sent as a message; None: a ping frame."""
+    asks: bool = True
+    """The server pings; otherwise the client has to, by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class Socket:
             if now - self._heard_pong > pulse.answer_within_s or now - self._opened > pulse.lifetime_s:
                 self.close(WSCloseCode.GOING_AWAY)
                 return
+            if not pulse.asks:
+                continue
             if pulse.word is not None:
                 self.push(pulse.word)
                 continue

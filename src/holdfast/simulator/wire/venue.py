@@ -56,8 +56,11 @@ class Venue:
             account = self.core.open_account(key, key, "")
         return account
 
-    def name_account(self, key: str, secret: str, wallet: Decimal | None = None) -> SimAccount:
-        """Open an account whose signatures will be verified. Raises `ValueError` if the key is taken."""
+    def name_account(
+        self, key: str, secret: str, wallet: Decimal | None = None, passphrase: str = ""
+    ) -> SimAccount:
+        """Open an account whose signatures (and passphrase, where the exchange knows any) will be
+        verified. Raises `ValueError` if the key is taken."""
         return self.core.open_account(key, key, secret, wallet)
 
     def read(self, account: SimAccount, extra_lag_ms: int = 0) -> SimAccount:
