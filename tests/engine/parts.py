@@ -131,6 +131,9 @@ class FakeExchange:
     found: Lookup = NEVER
     rules: Mapping[Symbol, Instrument] = field(default_factory=dict)
 
+    def budget(self) -> dict[str, float]:
+        return {}
+
     def clock_offset_ms(self) -> int:
         return self.offset_ms
 

@@ -1,54 +1,98 @@
-"""Who may send while the exchange wants us to wait."""
+"""Who may send: the exchange's word, its budget, what is kept for protection, and fairness."""
+
+import asyncio
+from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from holdfast.domain.intents import Priority
-from holdfast.exchanges.governor import Governor, Held
+from holdfast.domain.intents import Priority, Unavailable
+from holdfast.exchanges import governor as governing
+from holdfast.exchanges.governor import SHARES, Governor, Held, KeyBudget, Limit, Scope, Tally
 from holdfast.exchanges.transport import Answer
 from tests.exchanges.support import HandClock
 
 UPPER = [Priority.EMERGENCY, Priority.PROTECT]
 LOWER = [Priority.TRADE, Priority.OBSERVE]
+MINUTE_MS = 60_000
+WEIGHT = Limit(name="weight", amount=1_000, window_ms=MINUTE_MS, header="used")
+ORDERS = Limit(name="orders", amount=10, window_ms=10_000, scope=Scope.KEY)
 
 
-@pytest.mark.parametrize("priority", list(Priority))
-async def test_everybody_passes_in_good_times(priority: Priority) -> None:
-    """And is counted with its weight."""
-    governor = Governor(HandClock())
-    async with governor.slot(priority, 5):
-        pass
-    assert (governor.sent[priority], governor.weight_sent[priority]) == (1, 5)
-
-
-async def test_while_limited_only_protection_and_emergencies_pass() -> None:
-    """Rule 9: the lower two wait until the exchange's time is over."""
+@pytest.fixture
+def clock() -> HandClock:
+    """At the very beginning of a minute that counts as begun."""
     clock = HandClock()
-    governor = Governor(clock)
-    governor.limit(3000)
-    clock.pass_ms(1000)
+    clock.now += MINUTE_MS - clock.now % MINUTE_MS + governing.SLACK_MS
+    return clock
+
+
+@pytest.fixture
+def governor(clock: HandClock) -> Governor:
+    return Governor(clock, (WEIGHT, ORDERS))
+
+
+async def send(
+    key: KeyBudget, priority: Priority, headers: Mapping[str, str] | None = None, **costs: int
+) -> None:
+    """One request that is answered at once; *headers* None: no answer comes."""
+    async with key.slot(priority, costs) as flight:
+        if headers is not None:
+            flight.heard(Answer(200, headers, b""))
+
+
+async def refused(key: KeyBudget, priority: Priority, **costs: int) -> Unavailable:
+    with pytest.raises(Held) as held:
+        await send(key, priority, **costs)
+    return held.value.outcome
+
+
+# --- the exchange's word -------------------------------------------------------------------------
+
+
+async def test_while_limited_only_protection_and_emergencies_pass(
+    governor: Governor, clock: HandClock
+) -> None:
+    """Rule 9: the lower two wait until the exchange's time is over."""
+    key = governor.key()
+    governor.limit(3_000)
+    clock.pass_ms(1_000)
     for priority in UPPER:
-        async with governor.slot(priority, 1):
-            pass
+        await send(key, priority, weight=1)
     for priority in LOWER:
-        with pytest.raises(Held) as held:
-            async with governor.slot(priority, 1):
-                pass
-        assert (held.value.outcome.retry_after_ms, held.value.outcome.banned) == (2000, False)
-    clock.pass_ms(2000)
+        outcome = await refused(key, priority, weight=1)
+        assert (outcome.retry_after_ms, outcome.banned, outcome.held, outcome.short) == (
+            2_000,
+            False,
+            True,
+            False,
+        )
+    clock.pass_ms(2_000)
     assert [governor.refusal(priority) for priority in Priority] == [None] * 4
 
 
-async def test_while_banned_nothing_passes() -> None:
+@pytest.mark.parametrize(("priority", "tries"), governing.REFUSED_MAX.items())
+def test_even_those_wait_when_the_exchange_goes_on_refusing(
+    governor: Governor, clock: HandClock, priority: Priority, tries: int
+) -> None:
+    """Going on after a 429 is what brings a ban about (G22)."""
+    for _ in range(tries - 1):
+        governor.limit(3_000)
+    assert governor.refusal(priority) is None
+    governor.limit(3_000)
+    assert governor.refusal(priority) is not None
+    governor.passed()
+    assert governor.refusal(priority) is None
+
+
+async def test_while_banned_nothing_passes(governor: Governor, clock: HandClock) -> None:
     """Every request makes a ban longer."""
-    clock = HandClock()
-    governor = Governor(clock)
+    key = governor.key()
     governor.ban(60_000)
     for priority in Priority:
-        with pytest.raises(Held) as held:
-            async with governor.slot(priority, 1):
-                pass
-        assert held.value.outcome.banned
-        assert governor.held[priority] == 1
+        assert (await refused(key, priority, weight=0)).banned
+        assert governor.figures[priority].held == 1
     clock.pass_ms(60_000)
     assert governor.refusal(Priority.OBSERVE) is None
 
@@ -69,31 +113,201 @@ class Remembered:
 def test_a_ban_outlives_the_process() -> None:
     """A restart during it sends nothing (seed 20007); a shorter word during it is no news."""
     clock, bans = HandClock(), Remembered()
-    governor = Governor(clock, bans)
+    governor = Governor(clock, bans=bans)
     assert governor.refusal(Priority.EMERGENCY) is None
     governor.ban(60_000)
     governor.ban(10)
     assert bans.noted == [60_000]
-    refusal = Governor(clock, bans).refusal(Priority.EMERGENCY)
+    refusal = Governor(clock, bans=bans).refusal(Priority.EMERGENCY)
     assert refusal is not None
     assert (refusal.banned, refusal.retry_after_ms) == (True, 60_000)
 
 
-def test_a_shorter_wait_never_shortens_a_longer_one() -> None:
+def test_a_shorter_wait_never_shortens_a_longer_one(governor: Governor) -> None:
     """Answers overtake one another."""
-    clock = HandClock()
-    governor = Governor(clock)
-    governor.limit(5000)
+    governor.limit(5_000)
     governor.limit(10)
     refusal = governor.refusal(Priority.TRADE)
     assert refusal is not None
-    assert refusal.retry_after_ms == 5000
+    assert refusal.retry_after_ms == 5_000
+
+
+# --- the budget ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+async def test_each_priority_sends_up_to_its_share_and_no_further(
+    governor: Governor, clock: HandClock, priority: Priority
+) -> None:
+    """What is refused was not sent, says until when, and is free again in the next window."""
+    key, share = governor.key(), int(WEIGHT.amount * SHARES[priority])
+    await send(key, priority, weight=share)
+    outcome = await refused(key, priority, weight=1)
+    assert (outcome.held, outcome.short, outcome.retry_after_ms) == (True, True, MINUTE_MS)
+    clock.pass_ms(MINUTE_MS - 1)
+    await refused(key, priority, weight=1)
+    clock.pass_ms(1)
+    await send(key, priority, weight=1)
+    assert governor.figures[priority].sent == 2
+
+
+async def test_what_others_use_counts(governor: Governor) -> None:
+    """Other programs on this address show in the exchange's own count only."""
+    key = governor.key()
+    await send(key, Priority.OBSERVE, {"used": "980"}, weight=5)
+    for priority in (Priority.OBSERVE, Priority.TRADE):
+        await refused(key, priority, weight=1)
+    await send(key, Priority.PROTECT, weight=5)
+    assert governor.tallies["weight"].others == 975
+
+
+async def test_what_costs_nothing_is_sent_whatever_is_used(governor: Governor) -> None:
+    """An order weighs nothing at Binance: no reading keeps a stop from being placed."""
+    key = governor.key()
+    await send(key, Priority.EMERGENCY, {"used": "5000"}, weight=5)
+    await send(key, Priority.PROTECT, weight=0)
+
+
+async def test_what_is_on_the_way_counts(governor: Governor) -> None:
+    """A hundred questions at once are a hundred questions, though none is answered yet."""
+    key = governor.key()
+    async with key.slot(Priority.OBSERVE, {"weight": 700}):
+        await refused(key, Priority.OBSERVE, weight=1)
+
+
+async def test_without_an_answer_a_request_is_counted(governor: Governor) -> None:
+    """The exchange has most likely seen it."""
+    key = governor.key()
+    await send(key, Priority.OBSERVE, None, weight=100)
+    assert governor.tallies["weight"].used == 100
+
+
+async def test_a_key_has_limits_of_its_own(governor: Governor) -> None:
+    """Another account's orders do not count against ours, its weight does."""
+    one, other = governor.key(), governor.key()
+    await send(one, Priority.TRADE, orders=8)
+    assert (await refused(one, Priority.TRADE, orders=1)).short
+    await send(one, Priority.EMERGENCY, orders=1)
+    await send(other, Priority.TRADE, orders=8)
 
 
 @pytest.mark.parametrize(("header", "used"), [("123", 123), ("-1", 7), ("", 7), ("x", 7), ("9" * 30, 7)])
-def test_used_weight_is_what_the_exchange_counted_last(header: str, used: int) -> None:
-    """A nonsense header changes nothing."""
-    governor = Governor(HandClock())
-    governor.used_weight = 7
-    governor.heard(Answer(200, {"x-mbx-used-weight-1m": header}, b""))
-    assert governor.used_weight == used
+async def test_the_exchange_s_count_is_believed_unless_it_is_nonsense(
+    governor: Governor, header: str, used: int
+) -> None:
+    """A header we cannot read leaves our own sum."""
+    await send(governor.key(), Priority.OBSERVE, {"used": header}, weight=7)
+    assert governor.tallies["weight"].used == used
+
+
+async def test_a_late_answer_of_the_last_window_brings_its_count_not_into_this_one(
+    governor: Governor, clock: HandClock
+) -> None:
+    """It would look as if the new minute were used up already."""
+    key = governor.key()
+    async with key.slot(Priority.OBSERVE, {"weight": 5}) as flight:
+        clock.pass_ms(MINUTE_MS)
+        await send(key, Priority.OBSERVE, {"used": "20"}, weight=5)
+        flight.heard(Answer(200, {"used": "999"}, b""))
+    assert governor.tallies["weight"].used == 25
+
+
+# --- fairness and turns --------------------------------------------------------------------------
+
+
+async def test_nobody_observes_more_than_his_part_when_it_gets_scarce(governor: Governor) -> None:
+    """Twenty busy accounts on one address must not leave the last one blind."""
+    greedy, modest = governor.key(), governor.key()
+    await send(modest, Priority.OBSERVE, weight=10)
+    sent = 0
+    while True:
+        try:
+            await send(greedy, Priority.OBSERVE, weight=10)
+        except Held:
+            break
+        sent += 10
+    assert 350 <= sent < 400  # half of the 700 that observing may use
+    await send(modest, Priority.OBSERVE, weight=300)
+
+
+async def test_alone_an_account_may_use_it_all(governor: Governor) -> None:
+    key = governor.key()
+    for _ in range(70):
+        await send(key, Priority.OBSERVE, weight=10)
+    await refused(key, Priority.OBSERVE, weight=10)
+
+
+async def test_only_so_many_observe_at_a_time_and_nobody_above_them_waits(governor: Governor) -> None:
+    """Connections and the loop are kept free for a stop."""
+    key, leave = governor.key(), asyncio.Event()
+
+    async def observe() -> None:
+        async with key.slot(Priority.OBSERVE, {"weight": 1}):
+            await leave.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(governing.OBSERVE_AT_ONCE + 1):
+            group.create_task(observe())
+        await asyncio.sleep(0)
+        assert governor.figures[Priority.OBSERVE].sent == governing.OBSERVE_AT_ONCE
+        for priority in (Priority.EMERGENCY, Priority.PROTECT, Priority.TRADE):
+            async with asyncio.timeout(0.01):
+                await send(key, priority, weight=1)
+        leave.set()
+    assert governor.figures[Priority.OBSERVE].sent == governing.OBSERVE_AT_ONCE + 1
+
+
+async def test_a_question_does_not_wait_for_its_turn_for_ever(
+    governor: Governor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be asked more urgently meanwhile."""
+    monkeypatch.setattr(governing, "TURN_S_MAX", 0.01)
+    monkeypatch.setattr(governing, "OBSERVE_AT_ONCE", 1)
+    governor = Governor(HandClock(), (WEIGHT,))
+    key = governor.key()
+    async with key.slot(Priority.OBSERVE, {"weight": 1}):
+        assert (await refused(key, Priority.OBSERVE, weight=1)).short
+    await send(key, Priority.OBSERVE, weight=1)
+
+
+# --- always --------------------------------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(list(Priority)), st.integers(0, 300), st.integers(0, 90_000), st.booleans()),
+    max_size=60,
+)
+
+
+@given(steps=STEPS)
+def test_our_own_load_never_brings_a_429_about(
+    steps: list[tuple[Priority, int, int, bool]],
+) -> None:
+    """Rule 9, whatever is asked and however answers are lost: the exchange's own count stays in its limit."""
+    clock = HandClock()
+    governor = Governor(clock, (WEIGHT,))
+    key, exchange = governor.key(), Tally(WEIGHT)
+
+    async def play() -> None:
+        for priority, weight, pause_ms, answered in steps:
+            clock.pass_ms(pause_ms)
+            # The exchange's clock is what we take it for, up to the slack.
+            tally = exchange.at(clock.now_ms() + governing.SLACK_MS // 2)
+            try:
+                async with key.slot(priority, {"weight": weight}) as flight:
+                    tally.counted += weight
+                    if answered:
+                        flight.heard(Answer(200, {"used": str(tally.counted)}, b""))
+            except Held:
+                continue
+            assert tally.counted <= WEIGHT.amount
+
+    asyncio.run(play())
+
+
+def test_the_figures_name_every_limit_and_priority(governor: Governor) -> None:
+    """For `/metrics`: what is used, kept, held back and waited for."""
+    report = governor.key().report()
+    assert report["budget_weight_limit"] == 1_000
+    assert report["budget_weight_reserved"] == 150
+    assert {f"requests_held_{priority.value}" for priority in Priority} <= report.keys()
+    assert all(isinstance(value, float) for value in report.values())

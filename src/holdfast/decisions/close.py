@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from holdfast.decisions.facts import Attempt, Facts
-from holdfast.decisions.protect import backoff
+from holdfast.decisions.protect import pause_after
 from holdfast.domain.account import Position, PositionKey
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Accepted, Intent, Priority, Purpose, Rejected, RejectReason, Unavailable
@@ -100,7 +100,7 @@ def _unless_shown(last: Attempt, facts: Facts) -> Hold | None:
 def _after_refusal(tries: tuple[Attempt, ...], facts: Facts, *, unread: bool) -> Hold | None:
     """Definitely without effect: the same again after a pause, or (*unread*) after another look."""
     last = tries[-1]
-    until = last.at_ms + backoff(len(_failures(tries)), facts.protection)
+    until = last.at_ms + pause_after(last, len(_failures(tries)), facts.protection)
     if facts.now_ms < until or (unread and not _read_after(last.at_ms, facts)):
         return Hold("a close was refused", until, failed=True)
     return None

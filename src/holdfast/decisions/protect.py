@@ -11,7 +11,7 @@ from holdfast.decisions.facts import Attempt, Facts, Tracked
 from holdfast.decisions.policy import Protection
 from holdfast.domain.account import Position, PositionKey
 from holdfast.domain.instrument import Instrument
-from holdfast.domain.intents import Accepted, Intent, Priority, Purpose, Rejected, RejectReason
+from holdfast.domain.intents import Accepted, Intent, Priority, Purpose, Rejected, RejectReason, Unavailable
 from holdfast.domain.numbers import ONE, ZERO
 from holdfast.domain.orders import Direction, Stop, StopKind, StopStatus
 
@@ -359,7 +359,7 @@ def _pause(placed: tuple[Attempt, ...], refused: set[bool], facts: Facts) -> int
         return 0  # the rules are new: at once, though not for ever at once
     if isinstance(last.outcome, Rejected) and len(refused) == 1 and facts.whole_stops:
         return 0
-    return backoff(len(placed), facts.protection)
+    return pause_after(last, len(placed), facts.protection)
 
 
 def _next_form(last: Attempt, refused: set[bool], facts: Facts) -> bool:
@@ -375,6 +375,16 @@ def _next_form(last: Attempt, refused: set[bool], facts: Facts) -> bool:
 def _unseen(position: Position, last: Attempt, facts: Facts) -> bool:
     """Whether no complete read of the stops was asked for since the refusal."""
     return facts.stops_read_ms.get(position.symbol, 0) <= last.at_ms
+
+
+def pause_after(last: Attempt, tries: int, protection: Protection) -> int:
+    """Milliseconds from the last of so many tries in vain to the next.
+
+    What we held back ourselves was no try: it may go when the hold ends, and not a moment earlier.
+    """
+    if isinstance(last.outcome, Unavailable) and last.outcome.held:
+        return max(protection.retry_ms, last.outcome.retry_after_ms)
+    return backoff(tries, protection)
 
 
 def backoff(tries: int, protection: Protection) -> int:

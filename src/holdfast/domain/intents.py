@@ -172,6 +172,10 @@ class Unavailable:
     retry_after_ms: int = 0
     banned: bool = False
     """418/403: nothing may be sent from this address until it ends."""
+    held: bool = False
+    """The exchange was not asked: we let nothing of the kind pass for *retry_after_ms*."""
+    short: bool = False
+    """Held by our own budget, not by the exchange's word."""
 
 
 Outcome = Accepted | Rejected | Unknown | Unavailable

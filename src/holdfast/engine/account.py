@@ -22,6 +22,8 @@ from holdfast.exchanges.port import Exchange
 Say = Callable[[str, str, str], None]
 LogLine = Callable[[str, dict[str, object]], None]
 DECISIONS_KEPT = 50
+BUDGET_SHORT_MS = 60_000
+"""So long after a question was held back for our own budget it is said: the longest of its windows."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Account:
     price_source: str = "rest"
     socket_down_since_ms: int | None = None
     rate_limited_until_ms: int = 0
+    budget_short_until_ms: int = 0
+    """Until then it is said that our own budget held a question back."""
     clock_uncertainty_ms: int | None = None
     drift_sum: Decimal = Decimal(0)
     drift_count: int = 0
@@ -89,6 +93,12 @@ class Account:
     def concern(self, concern: Concern) -> None:
         """Raise an alert; a new one is audited and logged."""
         self.alerts.raise_(concern, self.clock.now_ms())
+
+    def held_back(self, cause: str) -> None:
+        """A question waits for our own budget: what is known will be older than it should be (rule 4)."""
+        self.budget_short_until_ms = self.clock.now_ms() + BUDGET_SHORT_MS
+        text = f"the budget of this address does not suffice, reads come later: {cause}"
+        self.concern(Concern("BUDGET_SHORT", "warning", "", text))
 
     def relieved(self, id_: str, symbol: str = "") -> None:
         """The cause of an alert is over."""

@@ -321,7 +321,9 @@ class Applier:
                 yield Want(DOUBTED_BY[failure.reason], None, account.clock.now_ms(), urgent=True)
 
     def _limited(self, failure: object) -> None:
-        if isinstance(failure, Unavailable) and (failure.retry_after_ms or failure.banned):
+        if isinstance(failure, Unavailable) and failure.short:
+            self._account.held_back(failure.cause)
+        elif isinstance(failure, Unavailable) and (failure.retry_after_ms or failure.banned):
             account = self._account
             until = account.clock.now_ms() + failure.retry_after_ms
             account.rate_limited_until_ms = max(account.rate_limited_until_ms, until)

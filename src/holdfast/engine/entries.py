@@ -345,6 +345,8 @@ class Entries:
         if now_ms >= account.rate_limited_until_ms:
             account.relieved("RATE_LIMITED")
             account.relieved("BANNED")
+        if now_ms >= account.budget_short_until_ms:
+            account.relieved("BUDGET_SHORT")
         limits = account.settings.breakers
         rate = error_rate(
             tuple(account.operations),

@@ -167,6 +167,7 @@ def metrics(account: Account, books: Bookkeeper, now: int) -> dict[str, float]:
         "unexpected_errors": float(counters["unexpected_errors"]),
         "alerts_active": float(len(account.alerts.standing)),
         "exits_pending": float(len(books.pending)),
+        **account.exchange.budget(),
     }
 
 

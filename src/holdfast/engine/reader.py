@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.decisions.step import Read, Want
 from holdfast.domain.account import Fact
-from holdfast.domain.intents import Priority, Unavailable
+from holdfast.domain.intents import Outcome, Priority, Unavailable
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.events import Inbox, ReadDone
@@ -15,6 +15,11 @@ from holdfast.exchanges.port import Exchange, ExchangeError
 
 PAUSE_MS = 500
 PAUSE_MAX_MS = 10_000
+HELD_MS = 5_000
+"""After our own budget held a question back: it costs nothing to try again, perhaps as a more urgent one."""
+LATE_MS = 30_000
+GUARDING = frozenset({Read.POSITIONS, Read.STOPS, Read.ORDERS})
+"""What protection is decided on: so long overdue, it may use what is kept for protecting."""
 RULES_AGE_MS = 1_000
 """Trading rules this young are not read again: a burst of refusals asks once."""
 
@@ -63,8 +68,7 @@ class Reader:
         try:
             fact = await self._read(want)
         except ExchangeError as error:
-            outcome = error.outcome
-            self._pace(key, outcome.retry_after_ms if isinstance(outcome, Unavailable) else 0)
+            self._pace_by(key, error.outcome)
             self._inbox.put(ReadDone(want, None, error.outcome), urgent=want.urgent)
         else:
             if fact.complete:
@@ -76,6 +80,12 @@ class Reader:
         finally:
             self._running.discard(key)
 
+    def _pace_by(self, key: Key, outcome: Outcome) -> None:
+        if isinstance(outcome, Unavailable) and outcome.short:
+            self._not_before[key] = self._clock.now_ms() + HELD_MS
+        else:
+            self._pace(key, outcome.retry_after_ms if isinstance(outcome, Unavailable) else 0)
+
     def _pace(self, key: Key, asked_for_ms: int) -> None:
         """Each time longer, and not shorter than the exchange asked for."""
         self._failures[key] = self._failures.get(key, 0) + 1
@@ -83,7 +93,8 @@ class Reader:
         self._not_before[key] = self._clock.now_ms() + max(pause, asked_for_ms)
 
     async def _read(self, want: Want) -> Fact[Any]:
-        priority = Priority.PROTECT if want.urgent else Priority.OBSERVE
+        late = want.read in GUARDING and self._clock.now_ms() - want.at_ms >= LATE_MS
+        priority = Priority.PROTECT if want.urgent or late else Priority.OBSERVE
         ask, symbol, symbols = self._exchange, want.symbol, self._symbols
         readers: dict[Read, Callable[[], Awaitable[Fact[Any]]]] = {
             Read.POSITIONS: lambda: ask.positions(priority=priority),

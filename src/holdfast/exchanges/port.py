@@ -153,6 +153,10 @@ class Exchange(Protocol):
         """Measure and store the clock offset (ms); raises `ExchangeError`."""
         ...
 
+    def budget(self) -> Mapping[str, float]:
+        """What is used, kept and held back of this address's and this key's limits; for metrics."""
+        ...
+
     # --- facts ---
     async def positions(self, *, priority: Priority) -> Fact[tuple[Position, ...]]:
         """All open positions of the account (zero quantities left out)."""

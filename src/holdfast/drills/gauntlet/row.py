@@ -24,6 +24,7 @@ _MODULES = (
     "kills",
     "streams",
     "fills",
+    "budget",
     "settings",
     "clocks",
     "markets",

@@ -31,7 +31,6 @@ from holdfast.exchanges.binance.hub import BinanceHub
 from holdfast.exchanges.binance.names import Names
 from holdfast.exchanges.binance.requests import Request
 from holdfast.exchanges.binance.streams import BinanceStreams
-from holdfast.exchanges.governor import Governor
 from holdfast.exchanges.port import Capabilities, ConfigNews, Exchange, ExchangeError, Listener, News
 from holdfast.exchanges.stats import AdapterStats
 from holdfast.exchanges.transport import Answer
@@ -119,10 +118,8 @@ class BinanceExchange:
     async def measure_clock(self) -> int:
         return await self._caller.measure_clock()
 
-    @property
-    def governor(self) -> Governor:
-        """The budget of this address, shared with its other accounts; for metrics."""
-        return self._hub.governor
+    def budget(self) -> Mapping[str, float]:
+        return self._caller.budget.report()
 
     @property
     def _names(self) -> Names:

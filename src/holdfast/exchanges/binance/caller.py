@@ -47,6 +47,7 @@ class Caller:
         self._client = client
         self._clock = clock
         self._governor = governor
+        self.budget = governor.key()
         self._window_ms = window_ms
         self._stats = stats
         self.clock_offset_ms = 0
@@ -65,16 +66,18 @@ class Caller:
     async def send(self, request: Request, priority: Priority, signed: Signed | None = None) -> Answer | Word:
         """Send once. An `Answer` is a success whose body is still to be read; else the word."""
         try:
-            async with self._governor.slot(priority, request.weight):
+            async with self.budget.slot(priority, request.costs) as flight:
                 answer = await self._client.call(request.endpoint, self._params(request, signed))
+                flight.heard(answer)
         except Held as held:
             return self._counted(held.outcome)
         except NotSent as error:
             return self._counted(Unavailable(cause=str(error)))
         except NoAnswer as error:
             return self._counted(Unknown(cause=str(error)))
-        self._governor.heard(answer)
         fault = fault_in(answer)
+        if fault is None or not _limits_the_address(fault):
+            self._governor.passed()
         if fault is None:
             self._stats.outcomes["ok"] += 1
             return answer
@@ -90,7 +93,7 @@ class Caller:
     async def measure_clock(self, samples: int = 1) -> int:
         """Measure the offset (ms) by the quickest of *samples* round trips; raises `ExchangeError`."""
         offset, round_trip = min([await self._sample_clock() for _ in range(samples)], key=lambda s: s[1])
-        self.clock_offset_ms = offset
+        self.clock_offset_ms = self._governor.clock_offset_ms = offset
         self.clock_uncertainty_ms = (round_trip + 1) // 2
         return offset
 

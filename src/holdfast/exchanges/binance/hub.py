@@ -18,7 +18,7 @@ class BinanceHub:
     """One per address. The first account to open loads the markets with its key; the rest find them."""
 
     def __init__(self, clock: Clock, bans: Bans | None = None) -> None:
-        self.governor = Governor(clock, bans)
+        self.governor = Governor(clock, requests.LIMITS, bans)
         self.markets: Markets = NO_MARKETS
         self._clock = clock
         self._loaded_ms: int | None = None

@@ -14,18 +14,38 @@ from holdfast.domain.invariant import require
 from holdfast.domain.numbers import plain
 from holdfast.domain.orders import OrderType, PositionSide, Side, TimeInForce, TriggerSource
 from holdfast.exchanges.binance.names import Names
+from holdfast.exchanges.governor import Costs, Limit, Scope
 
 Params = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the exchange. *signed* ones get time and window when they are sent."""
+    """One call of the exchange. *signed* ones get time and window when they are sent.
+
+    *orders*: how many orders it counts as; the address's weight of an order is 0.
+    """
 
     endpoint: str
     params: Mapping[str, str]
     weight: int
     signed: bool = True
+    orders: int = 0
+
+    @property
+    def costs(self) -> Costs:
+        """What it uses of each of `LIMITS`."""
+        orders = {ORDERS_10S: self.orders, ORDERS_1M: self.orders} if self.orders else {}
+        return {WEIGHT: self.weight, **orders}
+
+
+WEIGHT, ORDERS_10S, ORDERS_1M = "weight", "orders_10s", "orders_1m"
+LIMITS = (
+    Limit(name=WEIGHT, amount=2_400, window_ms=60_000, header="x-mbx-used-weight-1m"),
+    Limit(name=ORDERS_10S, amount=300, window_ms=10_000, scope=Scope.KEY, header="x-mbx-order-count-10s"),
+    Limit(name=ORDERS_1M, amount=1_200, window_ms=60_000, scope=Scope.KEY, header="x-mbx-order-count-1m"),
+)
+"""Exchange sheet §3: weight for all keys of an address, orders for each account."""
 
 
 SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
@@ -62,7 +82,7 @@ def _order(journaled: Journaled, names: Names) -> Request:
         **_limit_terms(intent),
         **_which_position(intent, reduces=intent.reduce_only or intent.purpose is Purpose.CLOSE),
     }
-    return Request("fapiPrivatePostOrder", params, 0)
+    return Request("fapiPrivatePostOrder", params, 0, orders=1)
 
 
 def _limit_terms(intent: Intent) -> Params:
@@ -94,7 +114,7 @@ def _stop(journaled: Journaled, names: Names) -> Request:
         "clientAlgoId": journaled.client_id,
         **_stop_size(intent),
     }
-    return Request("fapiPrivatePostAlgoOrder", params, 0)
+    return Request("fapiPrivatePostAlgoOrder", params, 0, orders=1)
 
 
 def _stop_size(intent: Intent) -> Params:
