@@ -34,6 +34,11 @@ from holdfast.simulator.admin import AdminApp
 from holdfast.simulator.binance.app import BinanceApp
 from holdfast.simulator.binance.limits import Limits
 from holdfast.simulator.binance.venue import BinanceConfig, Venue
+from holdfast.simulator.bingx.app import BingxApp
+from holdfast.simulator.bingx.config import BingxConfig
+from holdfast.simulator.bingx.config import Switches as BingxSwitches
+from holdfast.simulator.bingx.listing import Listing as BingxListing
+from holdfast.simulator.bingx.venue import Venue as BingxVenue
 from holdfast.simulator.bitget.app import BitgetApp
 from holdfast.simulator.bitget.listing import Listing as BitgetListing
 from holdfast.simulator.bitget.venue import BitgetConfig, BitgetOptions, bitget_core
@@ -72,6 +77,8 @@ class ServerConfig:
     wallet: Decimal = Decimal(10_000)
     limits: Limits = field(default_factory=Limits)
     legacy_ack_fields: bool = False
+    bingx: BingxSwitches = field(default_factory=BingxSwitches)
+    """Where *exchange* is BingX: its limits and its unverified ways."""
     hold_ms_max: int = 120_000
     bitget: BitgetOptions = field(default_factory=BitgetOptions)
     """Where *exchange* is Bitget: its limits and its unverified ways."""
@@ -204,6 +211,12 @@ def _binance(server: SimulatorServer) -> BinanceApp:
     return BinanceApp(venue, server.faults, server.clock, server.log)
 
 
+def _bingx(server: SimulatorServer) -> BingxApp:
+    config = BingxConfig(**server.config.wire(), switches=server.config.bingx)
+    venue = BingxVenue(core=server.core, config=config, chance=server.chance)
+    return BingxApp(venue, server.faults, server.clock, server.log)
+
+
 def _bitget(server: SimulatorServer) -> BitgetApp:
     config = BitgetConfig(**server.config.wire(), options=server.config.bitget)
     venue = BitgetVenue(core=server.core, config=config, chance=server.chance)
@@ -221,6 +234,7 @@ class Dialect:
 
 DIALECTS: dict[str, Dialect] = {
     "binance": Dialect(_binance),
+    "bingx": Dialect(_bingx, BingxListing, lambda core, config: config.bingx.core(core)),
     "bitget": Dialect(_bitget, BitgetListing, lambda core, config: bitget_core(core, config.bitget)),
 }
 

@@ -42,6 +42,10 @@ class Feed:
     argument: str = ""
     looks_first: bool = False
     """It remembers what is there when it is opened, and tells of changes from then on."""
+    account_id: str = ""
+    """Whose it is, of a feed on a user stream; "" for market feeds."""
+    label: str = ""
+    """What faults know its messages by, where that is not the name."""
     told_ms: int = -1
     version: int = -1
     candle_ms: int = -1

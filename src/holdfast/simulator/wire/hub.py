@@ -109,7 +109,9 @@ class Hub:
         # On the wrong category of path a stream simply delivers nothing.
         listeners = [s for s in self.sockets.listeners(feed.name) if s.category in ("", feed.category)]
         for payload in payloads:
-            plan = self.faults.for_message("market", feed.name, "", moment.now_ms)
+            stream = "user" if feed.account_id else "market"
+            label = feed.label or feed.name
+            plan = self.faults.for_message(stream, label, feed.account_id, moment.now_ms)
             data = self.tongue.encoded(feed.name, _as_told(payload, plan))
             for socket in listeners:
                 for _ in range(plan.copies):
