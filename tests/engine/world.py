@@ -236,9 +236,10 @@ class World:
         def log(event: str, details: dict[str, object]) -> None:
             self.lines.append((event, details))
 
-        async def leave_files(view: View, result: LiquidationResult | None) -> None:
+        async def leave_files(view: View, result: LiquidationResult | None) -> str:
             self.snapshots.append(snapshot(view, result))
             self.textfile = stops_textfile(view)[1]
+            return ""
 
         exchange = make_exchange(
             "binance",

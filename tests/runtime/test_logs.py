@@ -1,13 +1,16 @@
 """Lines for people: found again by filter, and never with a secret in them."""
 
+import errno
 import json
 import logging
+import os
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.runtime.disk import SystemDisk
 from holdfast.runtime.logs import HIDDEN, LineFilter, Logs, Redactor, plain
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -138,3 +141,36 @@ def test_a_file_that_takes_nothing_costs_only_its_lines(logs):
     assert logs.dropped == 1
     assert logs.recent()[0]["event"] == "tick"
     logs._file.stream = None
+
+
+class FailingDisk(SystemDisk):
+    """As a read-only one, while it fails."""
+
+    failing = True
+
+    def append(self, path):
+        if self.failing:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return super().append(path)
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_keeps_nobody_from_starting(tmp_path):
+    disk = FailingDisk()
+    logs = Logs(tmp_path / "bot.log", FixedClock(), disk=disk)
+    assert logs.problem() == ""
+    logs.logger.info("tick")
+    assert "Read-only file system" in logs.problem()
+    assert (logs.dropped, logs.recent()[0]["event"]) == (1, "tick")
+    disk.failing = False
+    assert logs.problem() == "", "seen to work again without a line"
+    logs.logger.info("tock")
+    assert [line["event"] for line in written(logs)] == ["tock"]
+    logs.close()
+
+
+def test_a_log_on_a_full_disk_can_be_closed(tmp_path):
+    logs = Logs(tmp_path / "bot.log", FixedClock())
+    logs._file.stream = open("/dev/full", "w")  # noqa: SIM115
+    logs.logger.info("tick")
+    logs.close()
+    assert logs.dropped == 1

@@ -387,3 +387,12 @@ async def test_patience_ends_though_urgent_ones_keep_coming(writer: GroupWriter)
             if patient.done():
                 break
             await asyncio.sleep(PATIENT_S / 4)
+
+
+async def test_the_projection_can_be_asked_for_without_a_commit(sqlite_store: Store, seam: Seam):
+    rounds: list[int] = []
+    writer = GroupWriter(sqlite_store, seam, project=lambda enough: rounds.append(1))
+    writer.project()
+    await writer.close()
+    writer.project()
+    assert (rounds, writer.commits) == ([1], 0)

@@ -75,6 +75,7 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
             ws_url=loaded.ws_url or None,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             config_hash=loaded.hash,
+            log_problem=logs.problem,
         )
         bot = await stack.enter_async_context(assembled(settings, place))
         yield Built(bot, _app(loaded, bot, home, token.value, logs, clock), logs)

@@ -20,6 +20,7 @@ from holdfast.drills.checkers.findings import Violation
 from holdfast.drills.checkers.naked import NakedLedger
 from holdfast.drills.checkers.useful import Figures
 from holdfast.drills.checkers.wiring import WatchedStage, WorldWatch, watch_world
+from holdfast.drills.files import audit_file_fault
 from holdfast.drills.loop import Deadlock, StepLimit
 from holdfast.drills.plan import Played, play
 from holdfast.drills.plants import PLANTS
@@ -132,6 +133,7 @@ class _Trial:
         if world.bot_runs:
             await self._judge_recovered(world, watch)
             await self._end(world)
+            self._judge_files(world)
         else:
             self.violate("L2", "the bot does not run, though everything was healed")
         self._note_crashes(world)
@@ -160,6 +162,11 @@ class _Trial:
         for position in world.truth().positions:
             text = f"after SIGTERM {position.symbol} still holds {position.quantity}"
             self.violate(END, text, symbol=str(position.symbol))
+
+    def _judge_files(self, world: World) -> None:
+        """Where files failed or lost something, the audit file holds in the end what the store holds."""
+        if world.files.hurt and world.life.ended_by is None and (fault := audit_file_fault(world.home)):
+            self.violate("S8", f"the audit file is not the chain of the store: {fault}")
 
     def _note_crashes(self, world: World) -> None:
         """A bot may end because its store or its exchange is out of reach as it starts; by nothing else."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
+from holdfast.drills.files import FULL, READ_ONLY
 from holdfast.drills.kinds import KINDS
 from holdfast.drills.lives import Life
 from holdfast.drills.plan import Heal, Trouble
@@ -24,6 +26,13 @@ EDGES: Mapping[str, frozenset[PointKind]] = {
 }
 """Where to die: before or after an effect; "" = between two steps."""
 COMPLAINTS = ("STORE_UNWRITABLE", "ORDER_NOT_DURABLE", "NOT_DURABLE")
+FILES: Mapping[str, int] = {
+    "full": FULL,
+    "read_only": READ_ONLY,
+    "files_full": FULL,
+    "files_read_only": READ_ONLY,
+}
+"""How files beside the database fail, by what is begun; a locked database is no disk's fault."""
 RESTART_AFTER_MS = 5_000
 """A bot that ended by an error of its own is started again by its service manager."""
 
@@ -112,7 +121,7 @@ class Machine:
     def _disarm(self, armed: _Armed) -> None:
         self._armed.remove(armed)
         if not self._armed:
-            _unwatch(self._world)
+            self._world.unwatch_points()
 
     def _at_point(self, point: Point) -> None:
         for armed in self._armed:
@@ -142,18 +151,9 @@ class Machine:
         return 1
 
 
-def _unwatch(world: World) -> None:
-    """Points cost time; nobody looks at them any more."""
-    world.points = None
-    world.loop.before_step = None
-    world.network.before_bytes = world.network.after_bytes = None
-    if world.lives:
-        blocking = world.life.blocking
-        blocking.before_work = blocking.after_work = None
-
-
 class Disk:
-    """Plane DISK: SQLite itself refuses, by its own means, in this life of the bot and in those after it."""
+    """Plane DISK, in this life of the bot and in those after it: SQLite itself refuses, by its own means, and
+    the files beside it by the disk port."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -161,8 +161,8 @@ class Disk:
         """The bot's writing one, of the present life."""
         self._locking: sqlite3.Connection | None = None
         self._standing: list[str] = []
-        self.refused = 0
-        """How often the bot said that its store does not take writes."""
+        self.told: Counter[str] = Counter()
+        """How often the bot said what does not take writes, by alert."""
         self._ways: Mapping[str, tuple[Callable[[], None], Callable[[], None]]] = {
             "full": (self._fill, self._space),
             "read_only": (self._forbid, self._allow),
@@ -177,17 +177,26 @@ class Disk:
         verb = KINDS[trouble.kind].begin
         if verb == "slow":
             return self._slow(float(trouble.numbers["delay_ms"]))
-        before = self.refused
+        heard = ("FILES_UNWRITABLE",) if verb.startswith("files") else COMPLAINTS
+        before = self._complaints(heard)
         self._standing.append(verb)
         self._apply(verb)
+        self._strike_files()
 
         async def heal() -> int:
             self._standing.remove(verb)
-            if verb not in self._standing:
+            if verb in self._ways and verb not in self._standing:
                 self._ways[verb][1]()
-            return self.refused - before
+            self._strike_files()
+            return self._complaints(heard) - before
 
         return heal
+
+    def _strike_files(self) -> None:
+        self._world.files.fail(next((FILES[verb] for verb in self._standing if verb in FILES), 0))
+
+    def _complaints(self, heard: tuple[str, ...]) -> int:
+        return sum(self.told[each] for each in heard)
 
     def _slow(self, delay_ms: float) -> Heal:
         world, before = self._world, self._world.disk_ms
@@ -202,7 +211,7 @@ class Disk:
     def _apply(self, verb: str) -> None:
         if self._connection is None and self._world.bot_runs:
             self._look()
-        if self._connection is not None:
+        if self._connection is not None and verb in self._ways:
             self._ways[verb][0]()
 
     # --- the bot's lives -------------------------------------------------------------------------------
@@ -217,8 +226,10 @@ class Disk:
         self._connection = None
 
     def _heard(self, _life: Life, event: str, fields: dict[str, object]) -> None:
-        alarmed = event == "alert.raised" and fields.get("id") in COMPLAINTS
-        self.refused += alarmed or event == "books.write_lost"
+        if event == "alert.raised":
+            self.told[str(fields.get("id"))] += 1
+        elif event == "books.write_lost":
+            self.told["STORE_UNWRITABLE"] += 1
 
     def _look(self) -> None:
         """Learn the bot's writing connection; one that cannot be had now is let alone."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from holdfast.domain.symbol import Symbol
 from holdfast.drills.kinds import KINDS
 from holdfast.drills.plan import Heal, Trouble
 from holdfast.drills.world import World
@@ -56,6 +57,44 @@ _ORDERS: Mapping[str, Order] = {
 }
 
 
+def _without_a_symbol(settings: BotSettings, held: Sequence[Symbol]) -> BotSettings:
+    """One that is held, if any is; never the last one."""
+    gone = next((symbol for symbol in held if symbol in settings.symbols), settings.symbols[-1])
+    return dataclasses.replace(
+        settings, symbols=tuple(s for s in settings.symbols if s != gone) or settings.symbols
+    )
+
+
+def _other_strategies(settings: BotSettings, _held: Sequence[Symbol]) -> BotSettings:
+    """The bot only looks after what it has."""
+    return dataclasses.replace(settings, trading=dataclasses.replace(settings.trading, strategies={}))
+
+
+def _other_stop(settings: BotSettings, _held: Sequence[Symbol]) -> BotSettings:
+    half = settings.protection.default_stop_pct / 2
+    return dataclasses.replace(
+        settings, protection=dataclasses.replace(settings.protection, default_stop_pct=half)
+    )
+
+
+def _other_leverage(settings: BotSettings, _held: Sequence[Symbol]) -> BotSettings:
+    return dataclasses.replace(settings, trading=dataclasses.replace(settings.trading, leverage=2))
+
+
+def _no_more_positions(settings: BotSettings, _held: Sequence[Symbol]) -> BotSettings:
+    return dataclasses.replace(settings, limits=dataclasses.replace(settings.limits, max_positions=1))
+
+
+CHANGES: Mapping[str, Callable[[BotSettings, Sequence[Symbol]], BotSettings]] = {
+    "symbol": _without_a_symbol,
+    "strategies": _other_strategies,
+    "stop": _other_stop,
+    "leverage": _other_leverage,
+    "positions": _no_more_positions,
+}
+"""What the settings are changed to between two runs; they are given those symbols that are held."""
+
+
 class Person:
     """Plane OPERATOR. Whatever was ordered, in the end the bot is ordered to run."""
 
@@ -63,12 +102,16 @@ class Person:
         self._world = world
         self._orders = 0
         """That stand: only the last one to be taken back lets the bot run."""
+        self._changed: list[str] = []
+        """Changes of the settings that stand."""
 
     async def strike(self, trouble: Trouble) -> Heal:
         """Give the order and wait a while for its answer; an order that nobody takes strikes nothing."""
         verb = KINDS[trouble.kind].begin
         if verb == "tighten":
             return self._tighten(Decimal(str(trouble.numbers["ratio"])))
+        if verb == "configure":
+            return self._configure(trouble.word)
         count = int(await self._give(_ORDERS[verb]))
         self._orders += 1
 
@@ -98,6 +141,26 @@ class Person:
         if done:
             task.result()
         return bool(done)
+
+    def _configure(self, change: str) -> Heal:
+        """Started again with other settings; and later with what else stands by then."""
+        self._changed.append(change)
+        running = self._start_with(CHANGES[change](self._world.settings, self._held()))
+
+        async def heal() -> int:
+            self._changed.remove(change)
+            settings = dataclasses.replace(
+                self._world.spec.bot_settings(), limits=self._world.settings.limits
+            )
+            for each in self._changed:
+                settings = CHANGES[each](settings, self._held())
+            self._start_with(settings)
+            return int(running)
+
+        return heal
+
+    def _held(self) -> list[Symbol]:
+        return sorted(position.symbol for position in self._world.truth().positions)
 
     def _tighten(self, ratio: Decimal) -> Heal:
         """Started again with limits that what is held may exceed; and later with the old ones."""

@@ -353,6 +353,9 @@ _OPERATOR = (
 )
 
 _STORE = (
+    Probe("file could not be written", "log, audit file or snapshot", alert("FILES_UNWRITABLE")),
+    Probe("files could be written again", "", cleared("FILES_UNWRITABLE")),
+    Probe("torn audit file was repaired", "after a power cut", journal("AUDIT_REPAIRED")),
     Probe("store did not take writes", "no new risk is taken", alert("STORE_UNWRITABLE")),
     Probe("store took writes again", "and what waited was written", cleared("STORE_UNWRITABLE")),
     Probe(

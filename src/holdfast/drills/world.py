@@ -25,6 +25,7 @@ from holdfast.domain.secret import Secret
 from holdfast.drills.blocking import DrillBlocking
 from holdfast.drills.clock import VirtualClock
 from holdfast.drills.digests import Digests
+from holdfast.drills.files import DrillDisk
 from holdfast.drills.home import new_home
 from holdfast.drills.lives import BotEnded, Life, Said
 from holdfast.drills.loop import Process, SimLoop, bury, run_drill
@@ -87,6 +88,8 @@ class World:
         """The bot's, which may be wrong."""
         conditions = {kind: Conditions(latency_ms=spec.latency_ms) for kind in LinkKind}
         self.network = Network(loop, lambda n: chance.stream(Stream.NETWORK, n), conditions)
+        self.files = DrillDisk(chance.stream(Stream.DISK, "files"))
+        """What the bot's files are written by, the database excepted."""
         self.digests = Digests()
         self.scripted = Scripted()
         self.lives: list[Life] = []
@@ -185,7 +188,7 @@ class World:
             number=number,
             process=Process(f"bot {number}"),
             blocking=DrillBlocking(self.loop, self.chance.stream(Stream.DISK, number), self._disk_ms),
-            logs=Logs(self.home.logs / "bot.log", self.bot_clock, secrets=[KEY, SECRET]),
+            logs=Logs(self.home.logs / "bot.log", self.bot_clock, secrets=[KEY, SECRET], disk=self.files),
             born=self._born,
         )
         if self.points is not None:
@@ -209,7 +212,8 @@ class World:
     def kill_bot(self, *, power_cut: bool = False) -> None:
         """As kill -9, at this very moment: nothing more is sent or written, its connections are reset.
 
-        *power_cut* also tears what the disk was about to take. A bot that does not run cannot be killed.
+        *power_cut* also loses what was not synced, and tears what the disk was about to take. A bot that
+        does not run cannot be killed.
         """
         if not self.bot_runs:
             return
@@ -218,6 +222,8 @@ class World:
         self.loop.kill(life.process)
         self.network.kill(life.process)
         life.die(self.home, self.chance.stream(Stream.DISK, "torn") if power_cut else None)
+        if power_cut:
+            self.files.cut_power()
         for told in self.deaths:
             told(life)
 
@@ -264,6 +270,8 @@ class World:
             ws_url=f"ws://{HOST}:{STREAM_PORT}",
             holder=life.process.name,
             connector=self.network.connector,
+            disk=self.files,
+            log_problem=life.logs.problem,
             open_store=life.open_store,
             make_strategy=strategy_maker(self.scripted, self.spec.seed),
         )

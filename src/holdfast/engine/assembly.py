@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -25,6 +25,7 @@ from holdfast.engine.view import View
 from holdfast.exchanges.factory import Credentials, make_exchange
 from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
 from holdfast.runtime.clock import SteadyClock
+from holdfast.runtime.disk import SYSTEM_DISK, Disk
 from holdfast.runtime.ids import BotIds
 from holdfast.runtime.logs import Logs
 from holdfast.store import audit
@@ -62,6 +63,9 @@ class Place:
     config_hash: str = ""
     connector: Callable[[], aiohttp.BaseConnector] | None = None
     """Another network than TCP."""
+    disk: Disk = SYSTEM_DISK
+    log_problem: Callable[[], str] = lambda: ""
+    """Why the log cannot be written just now; "" = it can."""
     open_store: Callable[[Path], Store] = open_store
     make_strategy: Callable[[str, dict[str, object]], Strategy] = make_strategy
 
@@ -88,13 +92,13 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
     `UnsafeAddress`, `StrategyError`."""
     place = replace(place, clock=SteadyClock(place.clock))
     async with AsyncExitStack() as stack:
-        memory, epoch = await _memory(stack, settings, place)
+        memory, files, epoch = await _memory(stack, settings, place)
         shared = ExchangeShared(
             clock=place.clock,
             random=place.chance,
             settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
             connector=place.connector,
-            bans=BanFile(place.home.ban_file, place.clock, place.log),
+            bans=BanFile(place.home.ban_file, place.clock, place.log, place.disk),
         )
         stack.push_async_callback(shared.close)
         exchange = make_exchange(
@@ -117,19 +121,21 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
                 ids=BotIds(place.clock, epoch, place.chance),
                 strategies=[place.make_strategy(name, dict(params)) for name, params in named],
                 log=place.log,
-                leave_files=_file_writer(place),
+                leave_files=files.leave,
                 kill_ordered=place.home.kill_ordered,
             )
         )
 
 
-async def _memory(stack: AsyncExitStack, settings: BotSettings, place: Place) -> tuple[StoreMemory, int]:
-    """The open store with its writer; the account's lease is ours from now on."""
+async def _memory(
+    stack: AsyncExitStack, settings: BotSettings, place: Place
+) -> tuple[StoreMemory, Files, int]:
+    """The open store with its writer, and the files; the account's lease is ours from now on."""
     clock, blocking = place.clock, place.blocking
     store = await blocking(lambda: place.open_store(place.home.database))
     stack.callback(store.close)
     epoch = await blocking(lambda: store.write(lambda c: _take_over(c, settings, place)))
-    audit_file = AuditFile(place.home.audit, store, clock.now_ms)
+    audit_file = AuditFile(place.home.audit, store, clock.now_ms, place.disk)
     writer = GroupWriter(store, blocking, project=audit_file.catch_up)
     stack.push_async_callback(_close_writer, writer, blocking, audit_file, place.log)
     memory = StoreMemory(
@@ -143,7 +149,7 @@ async def _memory(stack: AsyncExitStack, settings: BotSettings, place: Place) ->
         lease_epoch=epoch,
         log=place.log,
     )
-    return memory, epoch
+    return memory, Files(place, audit_file, writer), epoch
 
 
 async def _close_writer(writer: GroupWriter, blocking: Blocking, file: AuditFile, log: LogLine) -> None:
@@ -170,23 +176,31 @@ def _take_over(connection: Connection, settings: BotSettings, place: Place) -> i
     return epoch
 
 
-def _file_writer(place: Place) -> Callable[[View, LiquidationResult | None], Awaitable[None]]:
-    """Snapshot and textfile, each replaced whole."""
-    home = place.home
+class Files:
+    """What a bot leaves in its home beside the database: snapshot and textfile, each replaced whole, the
+    audit file, the log."""
 
-    async def leave(view: View, result: LiquidationResult | None) -> None:
+    def __init__(self, place: Place, audit_file: AuditFile, writer: GroupWriter) -> None:
+        self._place = place
+        self._audit_file = audit_file
+        self._writer = writer
+
+    async def leave(self, view: View, result: LiquidationResult | None) -> str:
+        """Write snapshot and textfile; which files cannot be written and why, "" = all can."""
         shown = orjson.dumps(snapshot(view, result), default=str, option=orjson.OPT_INDENT_2) + b"\n"
         name, text = stops_textfile(view)
+        home, disk = self._place.home, self._place.disk
 
         def write() -> None:
-            write_atomic(home.snapshot, shown, durable=False)
-            write_atomic(home.metrics / name, text.encode(), durable=False)
+            write_atomic(home.snapshot, shown, durable=False, disk=disk)
+            write_atomic(home.metrics / name, text.encode(), durable=False, disk=disk)
 
+        problems = [self._audit_file.problem, self._place.log_problem()]
+        if self._audit_file.problem:
+            # It is tried after each commit; without one nobody would see that it works again.
+            self._writer.project()
         try:
-            await place.blocking(write)
+            await self._place.blocking(write)
         except StoreError as error:
-            # Files that cannot be written are no reason to trade differently; the store's own trouble
-            # blocks entries.
-            place.log("error.files", {"text": str(error)})
-
-    return leave
+            problems.append(str(error))
+        return "; ".join(filter(None, problems))

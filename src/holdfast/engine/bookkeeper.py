@@ -141,6 +141,7 @@ class Bookkeeper:
             entry_signed_ms=entry.signed_ms,
         )
         self._state.tracked[key] = tracked
+        self.learn_rules(key.symbol)
         self._memory.open_trade(tracked, entry, self._state.leverage_of(key.symbol))
         self.entries += 1
         self._say("entry", str(key.symbol), f"{tracked.direction} {entry.filled} of the last run: booked now")
@@ -149,7 +150,7 @@ class Bookkeeper:
         position = finding.position
         entry = self._entry(finding.entry_client_id)
         self._handles -= 1
-        self._learn_rules(position.symbol)
+        self.learn_rules(position.symbol)
         tracked = Tracked(
             trade_id=self._handles,
             key=position.key,
@@ -174,7 +175,7 @@ class Bookkeeper:
         else:
             self._say("entry", str(position.symbol), f"{position.direction} {abs(position.quantity)} open")
 
-    def _learn_rules(self, symbol: Symbol) -> None:
+    def learn_rules(self, symbol: Symbol) -> None:
         """A position outside the configured symbols needs its steps too, or no stop of it is accepted."""
         state = self._state
         rules = None if symbol in state.instruments else self._exchange.instrument(symbol)

@@ -39,7 +39,8 @@ LEVERAGE_RETRY_MS = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotParts:
-    """What a bot is made of. *leave_files* writes what `engine.snapshot` makes of the view;
+    """What a bot is made of. *leave_files* writes what `engine.snapshot` makes of the view, and says which
+    of the bot's files cannot be written and why, "" = all can;
     *kill_ordered* says why the kill file orders a kill, or None; it is asked on every step."""
 
     settings: BotSettings
@@ -49,7 +50,7 @@ class BotParts:
     ids: Ids
     strategies: Sequence[Strategy]
     log: LogLine
-    leave_files: Callable[[View, LiquidationResult | None], Awaitable[None]]
+    leave_files: Callable[[View, LiquidationResult | None], Awaitable[str]]
     kill_ordered: Callable[[], str | None]
 
 
@@ -138,6 +139,7 @@ class Bot:
             symbols=tuple(s for s in settings.symbols if s in self.account.state.instruments),
             strategies=self._parts.strategies,
             held=lambda: {key.symbol: t for key, t in self.account.state.tracked.items()},
+            beside=lambda: {key.symbol for key in self.account.state.believed_positions()},
             wanted=lambda: self.account.synced,
         )
         while True:
@@ -198,7 +200,12 @@ class Bot:
         parts.memory.audit("LEVERAGE_SET", "", details)
 
     async def _leave_files(self) -> None:
-        await self._parts.leave_files(self.view, self.result)
+        """Files that cannot be written are told of, and no reason to trade differently (R4.5)."""
+        trouble = await self._parts.leave_files(self.view, self.result)
+        if trouble:
+            self.account.concern(Concern("FILES_UNWRITABLE", "warning", "", trouble))
+        else:
+            self.account.relieved("FILES_UNWRITABLE")
 
     # --- shutdown ------------------------------------------------------------------------------
 

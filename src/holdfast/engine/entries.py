@@ -337,6 +337,7 @@ class Entries:
 
     def _house_alerts(self, now_ms: int) -> None:
         account = self._account
+        self._tell_unled()
         trouble = account.memory.trouble()
         if trouble:
             account.concern(Concern("STORE_UNWRITABLE", "critical", "", trouble))
@@ -359,3 +360,20 @@ class Entries:
             account.concern(Concern("ERROR_RATE", "warning", "", text))
         else:
             account.relieved("ERROR_RATE")
+
+    def _tell_unled(self) -> None:
+        """The settings may be others than those that a position was opened with: it keeps its stop, but no
+        strategy moves that or leaves."""
+        account, state = self._account, self._account.state
+        told = []
+        for key, tracked in state.tracked.items():
+            why = ""
+            if key.symbol not in state.instruments:
+                why = "it is not among the configured symbols any more"
+            elif tracked.strategy and tracked.strategy not in account.settings.trading.strategies:
+                why = f"its strategy {tracked.strategy} is not configured any more"
+            if why and not tracked.adopted:
+                text = f"{key.symbol}: {why}; its stop stays, no strategy leads it"
+                account.concern(Concern("NOT_LED", "warning", str(key.symbol), text))
+                told.append(str(key.symbol))
+        account.alerts.keep("NOT_LED", told)

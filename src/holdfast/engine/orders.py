@@ -123,7 +123,7 @@ class AccountOrders:
 
     async def _close(self, position: Position, quantity: Decimal) -> list[Outcome]:
         """At market; once more without the orders in its way, whoever sent them, if they block it (G16)."""
-        rules = self._state.instruments.get(position.symbol)
+        rules = self._state.rules_of(position.symbol)
         closes = market_closes(position, quantity, rules, priority=Priority.EMERGENCY, reason=self.reason)
         outcomes = await self._supervisor.perform(closes)
         if not any(_blocked(outcome) for outcome in outcomes):

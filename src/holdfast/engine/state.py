@@ -90,6 +90,10 @@ class AccountState:
         self.stops = Standing(_stop_id, self._visibility())
         self.orders = Standing(_order_id, self._visibility())
 
+    def rules_of(self, symbol: Symbol) -> Instrument | None:
+        """Steps and limits, of configured symbols and of others that are held."""
+        return self.instruments.get(symbol) or self.other_instruments.get(symbol)
+
     # --- reads ---------------------------------------------------------------------------------
 
     def read_positions(self, fact: Fact[tuple[Position, ...]]) -> None:

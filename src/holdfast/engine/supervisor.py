@@ -126,6 +126,7 @@ class Supervisor:
         account.entries_day = account.clock.now_ms() // 86_400_000
         for tracked in remembered.tracked:
             state.tracked[tracked.key] = tracked
+            self.books.learn_rules(tracked.key.symbol)
         state.protected_before = dict(remembered.protected_since)
         for journaled in remembered.intents:
             state.intents[journaled.client_id] = journaled

@@ -6,7 +6,7 @@ It only asks and thinks; what comes of the signals is decided by the supervisor'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
 
@@ -42,8 +42,11 @@ class TradingLoop:
         symbols: Sequence[Symbol],
         strategies: Sequence[Strategy],
         held: Callable[[], Mapping[Symbol, Tracked]],
+        beside: Callable[[], Iterable[Symbol]],
         wanted: Callable[[], bool],
     ) -> None:
+        """*held*: the positions in the books, which strategies lead. *beside*: the symbols of whatever is
+        open, configured or not; how an entry is correlated with it has to be known."""
         self._exchange = exchange
         self._clock = clock
         self._inbox = inbox
@@ -51,6 +54,7 @@ class TradingLoop:
         self._symbols = tuple(symbols)
         self._strategies = tuple(strategies)
         self._held = held
+        self._beside = beside
         self._wanted = wanted
 
     async def run(self) -> None:
@@ -72,9 +76,11 @@ class TradingLoop:
         for timeframe in sorted({s.timeframe for s in self._strategies}):
             using = [s for s in self._strategies if s.timeframe == timeframe]
             bars = max(*(s.warmup_bars for s in using), CORRELATION_BARS)
-            candles, bad = await self._candles(timeframe, bars, using)
+            led = {*self._symbols, *(pair for strategy in using for pair in strategy.extra_pairs)}
+            known, bad = await self._candles(timeframe, bars, led | set(self._beside()))
             problems += bad
-            correlations.update(correlations_of(candles))
+            correlations.update(correlations_of(known))
+            candles = {symbol: each for symbol, each in known.items() if symbol in led}
             for strategy in using:
                 signals += strategy.signals(self._view(strategy, candles))
         quotes, unanswered = await self._quotes(signals)
@@ -90,10 +96,9 @@ class TradingLoop:
             return {}, [f"no best bid and ask: {error}"]
 
     async def _candles(
-        self, timeframe: str, bars: int, using: Sequence[Strategy]
+        self, timeframe: str, bars: int, wanted: Iterable[Symbol]
     ) -> tuple[dict[Symbol, Candles], list[str]]:
-        extra = {pair for strategy in using for pair in strategy.extra_pairs}
-        symbols = sorted({*self._symbols, *extra})
+        symbols = sorted(wanted)
         gate = asyncio.Semaphore(AT_ONCE)
         answers = await asyncio.gather(*(self._ask(symbol, timeframe, bars, gate) for symbol in symbols))
         good = {s: a for s, a in zip(symbols, answers, strict=True) if isinstance(a, Candles)}

@@ -6,9 +6,12 @@ One JSON line per event in a file that rotates by size, and the last lines in me
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import re
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ import orjson
 import structlog
 
 from holdfast.domain.protocols import Clock
+from holdfast.runtime.disk import SYSTEM_DISK, Disk
 
 HIDDEN = "(hidden)"
 RECENT_LINES = 5_000
@@ -118,23 +122,58 @@ def plain(line: Mapping[str, Any]) -> str:
 
 
 class _QuietFile(RotatingFileHandler):
-    """A full disk costs log lines, nothing else; how many is counted."""
+    """A disk that fails costs log lines, nothing else; how many is counted."""
 
-    dropped = 0
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._disk = disk
+        self.dropped = 0
+        self.problem = ""
+        """Why the last line was dropped; empty = it was not."""
+        # Opened by the first line: a folder that cannot be written must not keep the bot from starting.
+        super().__init__(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8", delay=True)
+
+    def _open(self) -> io.TextIOWrapper:
+        return io.TextIOWrapper(self._disk.append(Path(self.baseFilename)), encoding=self.encoding)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.problem = ""
+        super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         self.dropped += 1
+        self._note(sys.exc_info()[1])
+
+    def _note(self, error: BaseException | None) -> None:
+        found = error.strerror if isinstance(error, OSError) else repr(error)
+        self.problem = f"file {self.baseFilename}: expected to write it, found: {found}"
+
+    def retry(self) -> None:
+        """Without a line to write: nobody may log for long."""
+        try:
+            self.stream = self.stream or self._open()
+            self.stream.flush()
+        except OSError as error:
+            self._note(error)
+        else:
+            self.problem = ""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 class Logs:
     """The log of one process: `logs.logger` to write, `recent()` to read, `close()` at the end."""
 
-    def __init__(self, path: Path, clock: Clock, *, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, *, secrets: Iterable[str] = (), disk: Disk = SYSTEM_DISK
+    ) -> None:
         self.redactor = Redactor(secrets)
         self._clock = clock
         self._recent: deque[Line] = deque(maxlen=RECENT_LINES)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _QuietFile(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = _QuietFile(path, disk)
         self.path = path
         self._before: tuple[list[logging.Handler], int] | None = None
         self.logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
@@ -148,6 +187,12 @@ class Logs:
     def dropped(self) -> int:
         """Lines that the disk did not take."""
         return self._file.dropped
+
+    def problem(self) -> str:
+        """Why the file does not take lines; empty while it does. Asked again where it last did not."""
+        if self._file.problem:
+            self._file.retry()
+        return self._file.problem
 
     def processors(self) -> list[structlog.typing.Processor]:
         return [structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, self._write]

@@ -7,6 +7,7 @@ aside under another name, never overwritten, told by AUDIT_DISAGREED, and made a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any, final
 
 from sqlalchemy import Connection
 
+from holdfast.runtime.disk import SYSTEM_DISK, Disk
 from holdfast.store import audit
 from holdfast.store.audit import GENESIS, AuditEvent, VerifyResult
 from holdfast.store.canonical import canonical, iso_ms
@@ -180,10 +182,11 @@ class AuditFile:
     until it works again. What could not be written follows from the store later.
     """
 
-    def __init__(self, path: Path, store: Store, now_ms: Callable[[], int]) -> None:
+    def __init__(self, path: Path, store: Store, now_ms: Callable[[], int], disk: Disk = SYSTEM_DISK) -> None:
         self._path = path
         self._store = store
         self._now_ms = now_ms
+        self._disk = disk
         self._at: _Found | None = None
         self._untold: list[tuple[str, dict[str, object]]] = []
         self.problem = ""
@@ -227,7 +230,7 @@ class AuditFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         found = _inspect(self._path)
         if found.torn_bytes:
-            os.truncate(self._path, found.size)
+            self._disk.truncate(self._path, found.size)
             self._tell("AUDIT_REPAIRED", {"torn_bytes_cut": found.torn_bytes, "last_seq": found.seq})
         reason = found.fault or self._disagreement(found)
         if not reason:
@@ -252,7 +255,7 @@ class AuditFile:
         while aside.exists():
             number += 1
             aside = aside.with_name(f"{self._path.name}.disagrees-{stamp}-{number}")
-        self._path.rename(aside)
+        self._disk.rename(self._path, aside)
         return aside
 
     def _tell(self, event_type: str, details: dict[str, object]) -> None:
@@ -268,16 +271,27 @@ class AuditFile:
 
     def _append(self, at: _Found, events: Iterator[AuditEvent], enough: Callable[[], bool]) -> int:
         count, size, last = 0, at.size, (at.seq, at.hash)
-        with self._path.open("ab") as file:
-            for event in events:
-                line = event.line.encode() + b"\n"
-                file.write(line)
-                count, size, last = count + 1, size + len(line), (event.seq, event.hash)
-                if enough():
-                    break
+        try:
+            with self._disk.append(self._path) as file:
+                for event in events:
+                    line = event.line.encode() + b"\n"
+                    file.write(line)
+                    count, size, last = count + 1, size + len(line), (event.seq, event.hash)
+                    if enough():
+                        break
+        except OSError:
+            self._cut_rest()
+            raise
         if count:
             self._at = _Found(*last, size)
         return count
+
+    def _cut_rest(self) -> None:
+        """The half of a line that a full disk took is ours, no crash's: each try would tell of a repair."""
+        with contextlib.suppress(OSError):
+            found = _inspect(self._path)
+            if found.torn_bytes:
+                self._disk.truncate(self._path, found.size)
 
 
 def _write_event(event_type: str, details: dict[str, object], at_ms: int, connection: Connection) -> None:

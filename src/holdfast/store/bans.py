@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.domain.protocols import Clock
+from holdfast.runtime.disk import SYSTEM_DISK, Disk
 from holdfast.store.atomic import write_atomic
 from holdfast.store.errors import StoreError
 
@@ -20,8 +21,9 @@ LogLine = Callable[[str, dict[str, object]], None]
 class BanFile:
     """Written whole or not at all. One that cannot be written or read costs a longer ban, nothing else."""
 
-    def __init__(self, path: Path, clock: Clock, log: LogLine) -> None:
+    def __init__(self, path: Path, clock: Clock, log: LogLine, disk: Disk = SYSTEM_DISK) -> None:
         self._path = path
+        self._disk = disk
         self._clock = clock
         self._log = log
 
@@ -41,6 +43,6 @@ class BanFile:
         """Banned for *for_ms* from now on; durable when this returns."""
         said = json.dumps({"at_ms": self._clock.now_ms(), "for_ms": for_ms})
         try:
-            write_atomic(self._path, said.encode() + b"\n")
+            write_atomic(self._path, said.encode() + b"\n", disk=self._disk)
         except StoreError as error:
             self._log("error.ban_file", {"text": str(error)})

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, final
 from urllib.parse import urlsplit
 
-from holdfast.store.atomic import sync_folder, write_atomic
+from holdfast.runtime.disk import sync_folder
+from holdfast.store.atomic import write_atomic
 from holdfast.store.errors import StoreError
 
 DEFAULT_HOME = Path("~/.holdfast")

@@ -136,6 +136,8 @@ class GroupWriter:
         self._waiting: deque[_Job] = deque()
         self._arrived = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
+        self._unprojected = 0
+        """Commits since the projection last ran to its end."""
         self._closed = False
         self.commits = 0
         """Transactions committed so far."""
@@ -169,10 +171,19 @@ class GroupWriter:
             return future
         until_s = loop.time() + PATIENT_MAX_S if patient else 0.0
         (self._urgent if urgent else self._waiting).append(_Job(function, future, until_s))
+        self._go_on()
+        return future
+
+    def project(self) -> None:
+        """Have the projection run again though nothing was committed: what it writes to may work again."""
+        if self._project is not None and not self._closed:
+            self._unprojected += 1
+            self._go_on()
+
+    def _go_on(self) -> None:
         self._arrived.set()
         if self._pump is None:
             self._pump = asyncio.create_task(self._drain(), name="store-writer")
-        return future
 
     async def close(self) -> None:
         """Finish what waits, then refuse everything. The store itself stays open."""
@@ -182,16 +193,15 @@ class GroupWriter:
             await asyncio.wait([self._pump])
 
     async def _drain(self) -> None:
-        unprojected = 0
         try:
-            while self._urgent or self._waiting or unprojected:
+            while self._urgent or self._waiting or self._unprojected:
                 if self._urgent or self._waiting:
                     await self._lie_in_wait()
                     await self._commit_waiting()
-                    unprojected += self._project is not None
-                if self._project and (unprojected >= PROJECT_AFTER or await self._quiet()):
+                    self._unprojected += self._project is not None
+                if self._project and (self._unprojected >= PROJECT_AFTER or await self._quiet()):
                     await self._blocking(partial(self._project, self._urgent_waits))
-                    unprojected = len(self._urgent)  # it may have ended early for them
+                    self._unprojected = len(self._urgent)  # it may have ended early for them
         finally:
             # The queues are empty here unless this task was cancelled or the seam itself has failed.
             self._pump = None

@@ -103,6 +103,7 @@ STANDING_CAUSES: Mapping[str, Cause] = {
     "PROTECTION_FAILED": _leaving,
     "CLOSE_REFUSED": _leaving,
     "FOREIGN_POSITION": _held,
+    "NOT_LED": _held,
     "FOREIGN_ORDER": _foreign,
     "NOT_TRADABLE": _shut,
     "LIQUIDATION_FAILED": _any_held,

@@ -26,9 +26,11 @@ _MODULES = (
     "fills",
     "budget",
     "settings",
+    "changes",
     "clocks",
     "markets",
     "disaster",
+    "files",
 )
 """Where rows are told; they register themselves when imported."""
 
