@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,9 @@ class Life:
     logs: Logs
     born: Callable[[Life], None] = lambda life: None
     """Called when the bot is put together, before it does anything."""
+    alone: bool = True
+    """It locks its home, as the command line does."""
+    locked: ExitStack = field(default_factory=ExitStack)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     bot: Bot | None = None
     """From when it is put together."""
@@ -58,10 +62,13 @@ class Life:
 
     async def _live(self, settings: BotSettings, place: Place) -> LiquidationResult | None:
         try:
-            async with assembled(settings, place) as bot:
-                self.bot = bot
-                self.born(self)
-                return await bot.run(self.stopping)
+            with self.locked as held:
+                if self.alone:
+                    held.enter_context(place.home.lock())
+                async with assembled(settings, place) as bot:
+                    self.bot = bot
+                    self.born(self)
+                    return await bot.run(self.stopping)
         finally:
             self.logs.close()
 
@@ -73,6 +80,7 @@ class Life:
     def die(self, home: Home, torn: random.Random | None) -> None:
         """What the kernel does with a killed process: its files are closed as they are."""
         self.logs.close()
+        self.locked.close()
         if self.store is not None:
             crash_store(home, self.store, torn)
 

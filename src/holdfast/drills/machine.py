@@ -61,6 +61,7 @@ class Machine:
             "kill_again": self._kill_again,
             "cut_power": self._kill,
             "pause": self._pause,
+            "start_second": self._start_second,
         }
 
     async def strike(self, trouble: Trouble, until_ms: int) -> Heal:
@@ -131,6 +132,12 @@ class Machine:
                     armed.died.set()
                     self._world.kill_bot(power_cut=armed.power_cut)
                     return
+
+    async def _start_second(self, _trouble: Trouble, _until_ms: int) -> int:
+        """As by mistake, or by a service manager that does not wait for the end of the first."""
+        if not self._world.bot_runs:
+            return 0
+        return int(isinstance(await self._world.start_second(), StoreError))
 
     # --- standing still --------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ from holdfast.store.home import ExchangeAddress, Home
 KEY, SECRET = "drill-key-0123456789", "drill-secret-0123456789"
 START_WITHIN_MS = 60_000
 STOP_WITHIN_MS = 120_000
+SECOND_WITHIN_MS = 1_000
 LOOK_MS = 100
 
 
@@ -93,6 +94,8 @@ class World:
         self.digests = Digests()
         self.scripted = Scripted()
         self.lives: list[Life] = []
+        self._seconds = 0
+        """Bots that were started beside the one of `life`, in its home."""
         self.listeners: list[Said] = []
         """Told each line that the bot logs."""
         self.births: list[Callable[[Life], None]] = []
@@ -183,20 +186,38 @@ class World:
         """
         if self.bot_runs and not beside:
             raise BotEnded("the bot is still running: one home, one bot")
-        number = len(self.lives) + 1
-        life = Life(
+        life = self._new_life(len(self.lives) + 1, alone=not beside)
+        if self.points is not None:
+            self.points.watch_work(life.blocking)
+        self.lives.append(life)
+        self.digests.note("start", life.number, self.now_ms)
+        life.begin(self.loop, self.settings, self._place(life))
+        return life
+
+    def _new_life(self, number: int, *, alone: bool) -> Life:
+        return Life(
             number=number,
+            alone=alone,
             process=Process(f"bot {number}"),
             blocking=DrillBlocking(self.loop, self.chance.stream(Stream.DISK, number), self._disk_ms),
             logs=Logs(self.home.logs / "bot.log", self.bot_clock, secrets=[KEY, SECRET], disk=self.files),
             born=self._born,
         )
-        if self.points is not None:
-            self.points.watch_work(life.blocking)
-        self.lives.append(life)
-        self.digests.note("start", number, self.now_ms)
+
+    async def start_second(self) -> BaseException | None:
+        """Start another bot in the home of the running one, as by mistake: what ended it. Raises `Missed` if
+        it runs."""
+        self._seconds += 1
+        life = self._new_life(-self._seconds, alone=True)
+        self.digests.note("second", life.number, self.now_ms)
         life.begin(self.loop, self.settings, self._place(life))
-        return life
+        await self.run_for(SECOND_WITHIN_MS)
+        if life.running:
+            self.loop.kill(life.process)
+            self.network.kill(life.process)
+            life.die(self.home, None)
+            raise Missed("a second bot runs in the home of the first")
+        return life.ended_by
 
     async def await_sync(self, within_ms: float = START_WITHIN_MS) -> None:
         """Until the started bot knows its account."""

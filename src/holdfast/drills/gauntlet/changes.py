@@ -1,6 +1,8 @@
-"""Rows of the gauntlet about a bot that is started again and is not what it was: other settings."""
+"""Rows of the gauntlet about a bot that is started again: with other settings, or while it still runs."""
 
 from __future__ import annotations
+
+import asyncio
 
 from holdfast.domain.orders import Direction
 from holdfast.drills.gauntlet.agreement import assert_exit_booked
@@ -20,6 +22,7 @@ from holdfast.drills.gauntlet.steps import (
 from holdfast.drills.gauntlet.watching import Watch, cycle_ms, sending_ms
 from holdfast.drills.person import CHANGES
 from holdfast.drills.world import World
+from holdfast.store.errors import StoreError
 
 
 async def changed(world: World, change: str) -> Watch:
@@ -117,3 +120,28 @@ async def settings_are_others(world: World) -> None:
     assert not watch.entries(at_ms), "an entry beyond the new limit"
     world.scripted.wishes.clear()
     await change_taken_back(world)
+
+
+async def refused_second(world: World) -> None:
+    why = await world.start_second()
+    assert isinstance(why, StoreError), why
+    assert "expected no other holdfast in it, found process" in str(why)
+
+
+@row(
+    "G27-home",
+    "a second bot is started in the home of the first: while that trades, after its death, while it ends",
+    "refused at once, naming who holds the home; the first trades on and ends flat; a death leaves no lock",
+)
+async def second_in_one_home(world: World) -> None:
+    watch = Watch(world)
+    await enter(world, BTC, Direction.LONG)
+    await refused_second(world)
+    await enter(world, ETH, Direction.LONG)
+    assert len(watch.entries()) == 2, watch.entries()
+    world.kill_bot()
+    await started(world)
+    ending = asyncio.create_task(assert_flat_end(world))
+    await asyncio.sleep(0)
+    await refused_second(world)
+    await ending
