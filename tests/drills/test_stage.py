@@ -239,6 +239,22 @@ def test_a_disk_that_fails_is_complained_of_until_it_is_healed() -> None:
     )
 
 
+def test_a_disk_is_healed_between_two_lives_that_could_not_begin_on_it() -> None:
+    """Each of them ends by itself and has closed its database by then."""
+
+    async def look(world: World, seen: Seen) -> None:
+        await world.run_for(FIRST_MS + FOR_MS + 20_000)
+        seen.notes["awake"] = world.bot.account.synced
+        seen.notes["lives"] = len(world.lives) > 3
+
+    troubles = [
+        trouble("disk_read_only", FIRST_MS, for_ms=FOR_MS, on=""),
+        trouble("killed_at_effect", FIRST_MS + 5_000, numbers={"nth": 1, "down_ms": 1_000}),
+    ]
+    seen = world_of(schedule_of(5, 5 * MINUTE_MS, troubles), look)
+    assert seen.notes == {"awake": True, "lives": True}
+
+
 def test_overlapping_weather_ends_with_the_last_of_it() -> None:
     first = trouble("link_stalled", FIRST_MS, target="user", for_ms=20_000)
     second = trouble("link_stalled", FIRST_MS + 5_000, target="user", for_ms=60_000)

@@ -254,7 +254,12 @@ class Disk:
         """To the bot's connection, if it has one; the number it answers."""
         if self._connection is None:
             return 0
-        row = self._connection.execute(f"PRAGMA {pragma}").fetchone()
+        try:
+            row = self._connection.execute(f"PRAGMA {pragma}").fetchone()
+        except sqlite3.ProgrammingError:
+            # The bot has ended by itself, and closed it.
+            self._connection = None
+            return 0
         return int(row[0]) if row else 0
 
     def _fill(self) -> None:
