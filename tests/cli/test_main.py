@@ -310,3 +310,38 @@ def test_a_simulator_lives_in_the_present_and_ends_cleanly(tmp_path):
     assert abs(exchange_ms - time.time() * 1000) < 5_000
     assert process.returncode == Exit.FINE
     assert err == ""
+
+
+@pytest.mark.process
+def test_one_process_serves_several_exchanges_with_one_market_behind_them():
+    import signal
+    import urllib.request
+
+    command = [sys.executable, "-m", "holdfast", "simulator", "--port", "0", "--seed", "3", "--json"]
+    command += ["--exchange", "binance", "--exchange", "bingx"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        told = json.loads(process.stdout.readline())
+        binance, bingx = told["exchanges"]
+        paths = (
+            f"{binance['url']}/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=2",
+            f"{bingx['url']}/openApi/swap/v3/quote/klines?symbol=BTC-USDT&interval=1m&limit=2",
+        )
+        answers = []
+        for path in paths:
+            with urllib.request.urlopen(path) as answer:
+                answers.append(json.load(answer))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert (told["url"], binance["exchange"], bingx["exchange"]) == (binance["url"], "binance", "bingx")
+    assert len({binance["admin_url"], bingx["admin_url"]}) == 2
+    closed, open_ms = answers[0][0], answers[0][0][0]
+    same = next(row for row in answers[1]["data"] if row["time"] == open_ms)
+    assert float(same["close"]) == pytest.approx(float(closed[4]), abs=0.2)
+    assert process.returncode == Exit.FINE
+    assert err == ""
+
+
+def test_an_exchange_nobody_simulates_is_refused_with_a_sentence(cli):
+    ended = cli("simulator", "--exchange", "bingx", "--exchange", "mtgox", "--port", "0")
+    assert ended.status == Exit.BAD_USE
+    assert "found 'mtgox'" in ended.err

@@ -185,14 +185,18 @@ def run(
 
 @app.command(
     epilog="Example: holdfast simulator --exchange binance --port 9100 --seed 7 --speed 20\n\n"
+    "Example: holdfast simulator --exchange binance --exchange bingx --exchange bitget\n\n"
     "Example: holdfast simulator --data candles/ --start 2025-05-06T07:00 --accounts accounts.json\n\n"
     f"{EPILOG}"
 )
 def simulator(
-    exchange: ExchangeOption = "binance",
+    exchange: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--exchange", help="Which one: binance, bingx, bitget. Several: on several ports."),
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, help="The exchange's port, 0 = any.")
+        int, typer.Option("--port", min=0, max=65_535, help="The first exchange's port, 0 = any.")
     ] = 9100,
     admin_port: Annotated[
         int, typer.Option("--admin-port", min=0, max=65_535, help="Port of the admin API, 0 = any.")
@@ -215,12 +219,13 @@ def simulator(
 ) -> None:
     """An exchange in a box: the real one's wire protocol, on this machine.
 
-    Point any client of the exchange at it. Faults and the truth are on the admin port.
+    Point any client of the exchange at it. Faults and the truth are on the admin port. Several exchanges
+    share one market: the first is served on --port, the others on the ports behind it.
     """
     from holdfast.cli.simulate import SimulatorOptions, run_simulator
 
     options = SimulatorOptions(
-        exchange=exchange,
+        exchanges=tuple(exchange or ("binance",)),
         host=host,
         port=port,
         admin_port=admin_port,

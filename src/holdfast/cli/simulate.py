@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from holdfast.simulator.server import ServerConfig, SimulatorServer
 ORPHAN_GRACE_S = 20.0
 
 # Every address is replaced, not only some: what is not named would still be the real exchange's.
-SNIPPET = """\
+SNIPPETS = {
+    "binance": """\
   import ccxt
   url = "{url}"
   exchange = ccxt.binanceusdm({{"apiKey": "any", "secret": "any", "options": {{"fetchCurrencies": False}}}})
@@ -32,14 +34,22 @@ SNIPPET = """\
       for kind in ("Public", "Private") for v in ("", "V2", "V3")
   }}
   print(exchange.fetch_ticker("BTC/USDT:USDT")["last"], exchange.fetch_balance()["USDT"])
-"""
+""",
+    "bingx": """\
+  import ccxt
+  exchange = ccxt.bingx({{"apiKey": "any", "secret": "any", "options": {{"defaultType": "swap"}}}})
+  exchange.urls["api"] = dict.fromkeys(exchange.urls["api"], "{url}/openApi")
+  exchange.has["fetchCurrencies"] = False
+  print(exchange.fetch_ticker("BTC/USDT:USDT")["last"], exchange.fetch_balance()["USDT"])
+""",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorOptions:
     """As on the command line."""
 
-    exchange: str
+    exchanges: tuple[str, ...]
     host: str
     port: int
     admin_port: int
@@ -73,32 +83,41 @@ def run_simulator(options: SimulatorOptions) -> int:
 
 
 async def _serve(options: SimulatorOptions, market: Market, clock: Clock) -> int:
-    config = ServerConfig(
-        exchange=options.exchange,
+    """All exchanges over the one market; one that cannot start ends those before it."""
+    servers: list[SimulatorServer] = []
+    ended = asyncio.Event()
+    on_signals(lambda _name: ended.set())
+    try:
+        for place, exchange in enumerate(options.exchanges):
+            server = SimulatorServer(_config(options, exchange, place), market, clock)
+            await server.start()
+            servers.append(server)
+        _announce(options, servers, market)
+        await _until(servers, ended, options.parent)
+    finally:
+        for server in servers:
+            await server.stop()
+    return Exit.FINE
+
+
+def _config(options: SimulatorOptions, exchange: str, place: int) -> ServerConfig:
+    """Of the exchange in that *place* of the list: each has the ports behind the one before it."""
+    return ServerConfig(
+        exchange=exchange,
         host=options.host,
-        port=options.port,
-        admin_port=options.admin_port,
+        port=options.port and options.port + place,
+        admin_port=options.admin_port and options.admin_port + place,
         latency_ms=options.latency_ms,
         seed=options.seed or 0,
         accounts_file=options.accounts,
     )
-    server = SimulatorServer(config, market, clock)
-    ended = asyncio.Event()
-    on_signals(lambda _name: ended.set())
-    await server.start()
-    try:
-        _announce(options, server, market)
-        await _until(server, ended, options.parent)
-    finally:
-        await server.stop()
-    return Exit.FINE
 
 
-async def _until(server: SimulatorServer, ended: asyncio.Event, parent: int | None) -> None:
+async def _until(servers: Sequence[SimulatorServer], ended: asyncio.Event, parent: int | None) -> None:
     """Until told to end; a driver that fails is raised, not outlived."""
     waiting = [
         asyncio.create_task(ended.wait(), name="ended"),
-        asyncio.create_task(server.wait(), name="driver"),
+        *(asyncio.create_task(server.wait(), name="driver") for server in servers),
     ]
     if parent is not None:
         waiting.append(asyncio.create_task(orphaned(parent, ORPHAN_GRACE_S), name="parent"))
@@ -109,17 +128,24 @@ async def _until(server: SimulatorServer, ended: asyncio.Event, parent: int | No
         task.result()
 
 
-def _announce(options: SimulatorOptions, server: SimulatorServer, market: Market) -> None:
-    """Where it is: one line of JSON, or words and something to try."""
+def _announce(options: SimulatorOptions, servers: Sequence[SimulatorServer], market: Market) -> None:
+    """Where they are: one line of JSON, or words and something to try. The first is told at the top, too."""
     symbols = [str(symbol) for symbol in market.symbols()]
+    told = [
+        {"exchange": server.config.exchange, "url": server.url, "admin_url": server.admin_url}
+        for server in servers
+    ]
     if options.json:
-        told = {"exchange": options.exchange, "url": server.url, "admin_url": server.admin_url}
         times = {"start_ms": market.start_ms, "end_ms": market.end_ms, "real_s": time.time()}
-        sys.stdout.write(json.dumps({**told, **times, "symbols": symbols}) + "\n")
+        line = {**told[0], "exchanges": told, **times, "symbols": symbols}
+        sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         return
-    say(f"{options.exchange} in a box at {server.url}, its admin API at {server.admin_url}")
+    for server in servers:
+        exchange = server.config.exchange
+        say(f"{exchange} in a box at {server.url}, its admin API at {server.admin_url}")
+        if exchange in SNIPPETS:
+            say("try it:")
+            sys.stderr.write(SNIPPETS[exchange].format(url=server.url))
     say(f"{len(symbols)} markets: {', '.join(symbols)}")
-    say("try it:")
-    sys.stderr.write(SNIPPET.format(url=server.url))
     say("Ctrl-C ends it")
