@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from holdfast.domain.numbers import ZERO, plain
 from holdfast.domain.orders import PositionSide
@@ -42,7 +42,7 @@ from holdfast.simulator.wire.figures import Row, fine
 from holdfast.simulator.wire.tongue import AnyUserEvent, Told
 from holdfast.simulator.wire.venue import margin_mode
 
-BY_COIN = frozenset({"account"})
+WHOSE: Mapping[str, dict[str, str]] = {"account": {"coin": "default"}, "equity": {}}
 CHANNELS = frozenset({"account", "positions", "positions-history", "orders", "orders-algo", "fill", "equity"})
 WITH_STATE = frozenset({"account", "positions", "equity"})
 """These begin with what is there; the others tell of events only."""
@@ -53,8 +53,7 @@ def private_name(channel: str, account_id: str) -> str:
 
 
 def private_message(channel: str, data: list[Row], now_ms: int) -> Row:
-    key = "coin" if channel in BY_COIN else "instId"
-    arg = {"instType": PRODUCT, "channel": channel, key: "default"}
+    arg = {"instType": PRODUCT, "channel": channel} | WHOSE.get(channel, {"instId": "default"})
     return {"action": "snapshot", "arg": arg, "data": data, "ts": now_ms}
 
 
