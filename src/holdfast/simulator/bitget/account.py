@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.numbers import ZERO, plain
 from holdfast.domain.orders import PositionSide
 from holdfast.domain.symbol import Symbol
@@ -76,11 +76,10 @@ def get_account(call: Call) -> Row:
     symbol, view = call.instrument().symbol, call.view()
     call.params.need("marginCoin")
     call.check_margin_coin(call.params)
-    leverage = call.venue.leverage(view, symbol)
     return money_row(call.core.summary(view)) | {
-        "crossedMarginLeverage": leverage,
-        "isolatedLongLever": leverage,
-        "isolatedShortLever": leverage,
+        "crossedMarginLeverage": call.venue.leverage(view, symbol),
+        "isolatedLongLever": call.venue.side_leverage(view, symbol, PositionSide.LONG),
+        "isolatedShortLever": call.venue.side_leverage(view, symbol, PositionSide.SHORT),
         "marginMode": MARGIN_WORDS[margin_mode(view, symbol)],
         "posMode": MODE_WORDS[view.position_mode],
     }
@@ -167,41 +166,49 @@ def get_adl_rank(call: Call) -> list[Row]:
 
 
 def post_leverage(call: Call) -> Row:
-    """One leverage for both sides: longLeverage and shortLeverage have to agree."""
-    params = call.params
+    """Of the symbol; in isolated hedge mode also of one side (`holdSide`) or of each (`longLeverage`)."""
+    params, account = call.params, call.now()
     params.product()
     symbol = call.instrument().symbol
     call.check_margin_coin(params)
-    leverage = _leverage(call)
-    account = call.now()
+    wanted = _leverages(call, account, symbol)
     if any(account.orders[order_id].symbol == symbol for order_id in account.live_orders):
         raise errors.orders_exist()
-    same = leverage == call.venue.leverage(account, symbol)
+    same = all(call.venue.side_leverage(account, symbol, side) == value for side, value in wanted)
     if same and call.switches.unchanged_setting == "refused":
         raise errors.leverage_unchanged()
-    try:
-        call.core.set_leverage(call.account_id, symbol, leverage)
-    except CoreRefusal as refusal:
-        raise (errors.leverage_margin() if refusal.why is Refused.MARGIN else refusal) from refusal
-    text = str(leverage)
-    return {
-        "symbol": symbol.compact,
-        "marginCoin": MARGIN_COIN,
-        "longLeverage": text,
-        "shortLeverage": text,
-        "crossMarginLeverage": text,
+    for side, value in wanted:
+        try:
+            call.core.set_leverage(call.account_id, symbol, value, side)
+        except CoreRefusal as refusal:
+            raise (errors.leverage_margin() if refusal.why is Refused.MARGIN else refusal) from refusal
+    return _levers(call, symbol) | {
+        "crossMarginLeverage": str(call.venue.leverage(call.now(), symbol)),
         "marginMode": MARGIN_WORDS[margin_mode(account, symbol)],
     }
 
 
-def _leverage(call: Call) -> int:
-    names = [name for name in ("leverage", "longLeverage", "shortLeverage") if name in call.params]
-    if not names:
-        raise errors.missing("leverage")
-    values = {call.params.need_integer(name) for name in names}
-    if len(values) > 1:
-        raise errors.wrong(names[-1])
-    return values.pop()
+def _leverages(call: Call, account: SimAccount, symbol: Symbol) -> list[tuple[PositionSide, int]]:
+    """What to set, side by side; sides that have one of their own follow the symbol's."""
+    params = call.params
+    by_side = hedge(account) and margin_mode(account, symbol) is MarginMode.ISOLATED
+    each = [(side, f"{word}Leverage") for word, side in HOLD_SIDES.items() if f"{word}Leverage" in params]
+    if by_side and each:
+        return [(side, params.need_integer(name)) for side, name in each]
+    value = params.need_integer("leverage")
+    if by_side and "holdSide" in params:
+        return [(params.choice("holdSide", HOLD_SIDES), value)]
+    own = [side for side in HOLD_SIDES.values() if (symbol, side) in account.side_leverage]
+    return [(side, value) for side in (PositionSide.BOTH, *own)]
+
+
+def _levers(call: Call, symbol: Symbol) -> Row:
+    account = call.now()
+    levers = {
+        f"{word}Leverage": str(call.venue.side_leverage(account, symbol, side))
+        for word, side in HOLD_SIDES.items()
+    }
+    return {"symbol": symbol.compact, "marginCoin": MARGIN_COIN, **levers}
 
 
 def post_margin_mode(call: Call) -> Row:
@@ -216,14 +223,7 @@ def post_margin_mode(call: Call) -> Row:
         same = refusal.why is Refused.MARGIN_MODE_SAME
         if not same or call.switches.unchanged_setting == "refused":
             raise
-    leverage = str(call.venue.leverage(call.now(), symbol))
-    return {
-        "symbol": symbol.compact,
-        "marginCoin": MARGIN_COIN,
-        "longLeverage": leverage,
-        "shortLeverage": leverage,
-        "marginMode": MARGIN_WORDS[mode],
-    }
+    return _levers(call, symbol) | {"marginMode": MARGIN_WORDS[mode]}
 
 
 def post_position_mode(call: Call) -> Row:

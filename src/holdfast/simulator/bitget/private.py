@@ -157,7 +157,7 @@ def _order_row(venue: Venue, account: SimAccount, order: SimOrder, fill: SimFill
         "posMode": mode_word(order.position_side),
         "marginMode": MARGIN_WORDS[margin_mode(account, order.symbol)],
         "marginCoin": MARGIN_COIN,
-        "leverage": str(venue.leverage(account, order.symbol)),
+        "leverage": str(venue.side_leverage(account, order.symbol, order.position_side)),
         "reduceOnly": "yes" if order.reduce_only else "no",
         "status": ORDER_STATUSES[order.status],
         "accBaseVolume": plain(order.filled),

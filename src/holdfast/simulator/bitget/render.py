@@ -134,7 +134,7 @@ def order_row(venue: Venue, account: SimAccount, order: SimOrder, status_key: st
         "presetStopLossPrice": none_if_zero(presets.loss),
         "quoteVolume": plain(order.quote_filled),
         "orderType": order.kind.value,
-        "leverage": str(venue.leverage(account, order.symbol)),
+        "leverage": str(venue.side_leverage(account, order.symbol, order.position_side)),
         "marginMode": MARGIN_WORDS[margin_mode(account, order.symbol)],
         "reduceOnly": "YES" if order.reduce_only else closes,
         "enterPointSource": entered_by(order),

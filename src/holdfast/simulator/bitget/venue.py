@@ -84,6 +84,10 @@ class Venue(venue.Venue):
             raise unknown_key()
         return account
 
+    def side_leverage(self, account: SimAccount, symbol: Symbol, side: PositionSide) -> int:
+        """Of one side of hedge mode: its own, else the symbol's."""
+        return account.side_leverage.get((symbol, side)) or self.leverage(account, symbol)
+
     def name_account(
         self, key: str, secret: str, wallet: Decimal | None = None, passphrase: str = ""
     ) -> SimAccount:
@@ -98,9 +102,10 @@ class Venue(venue.Venue):
     def _hear(self, event: CoreEvent) -> None:
         self.lives.hear(event)
         if isinstance(event, OrderEvent) and event.fill is not None:
-            presets = self.presets.get(event.order.order_id)
-            if presets is not None:
-                order = event.order
+            order = event.order
+            plan = self.plans.get(order.algo_id)
+            presets = plan.presets if plan is not None else self.presets.get(order.order_id)
+            if presets:
                 self.filled.append(Filled(event.account_id, order.symbol, order.position_side, presets))
 
 
