@@ -38,6 +38,7 @@ from holdfast.simulator.bitget.venue import Call
 from holdfast.simulator.core.model import (
     AlgoAmendment,
     AlgoRequest,
+    AlgoStatus,
     AlgoType,
     OrderKind,
     SimAccount,
@@ -119,9 +120,9 @@ def _found(call: Call, account: SimAccount, params: Params) -> SimAlgo | None:
     return account.algos.get(number) if number is not None else None
 
 
-def _pending(call: Call, kinds: Iterable[PlanType]) -> tuple[SimAlgo, Plan]:
+def _waiting(call: Call, kinds: Iterable[PlanType]) -> tuple[SimAlgo, Plan]:
     algo = _found(call, call.now(), call.params)
-    if algo is None or not pending(algo):
+    if algo is None or algo.status is not AlgoStatus.NEW:
         raise errors.no_such_plan()
     plan = plan_of(call.venue, algo)
     if plan.type not in kinds:
@@ -133,7 +134,7 @@ def post_modify_tpsl(call: Call) -> Row:
     """For whole-position ones the size is to be empty."""
     params = call.params
     params.product()
-    algo, plan = _pending(call, TPSL.values())
+    algo, plan = _waiting(call, TPSL.values())
     trigger = params.need_decimal("triggerPrice")
     working = params.choice_or("triggerType", TRIGGER_TYPES, algo.working)
     size = params.decimal("size")
@@ -161,7 +162,7 @@ def post_modify_tpsl(call: Call) -> Row:
 def post_modify_plan(call: Call) -> Row:
     params = call.params
     params.product()
-    algo, plan = _pending(call, CONDITIONAL.values())
+    algo, plan = _waiting(call, CONDITIONAL.values())
     trigger = params.decimal("newTriggerPrice")
     amendment = AlgoAmendment(
         trigger_price=trigger,
@@ -196,7 +197,7 @@ def post_cancel_plan(call: Call) -> Row:
     gone: list[Row] = []
     for row in params.rows("orderIdList"):
         algo = _found(call, account, row)
-        if algo is None or not pending(algo):
+        if algo is None or algo.status is not AlgoStatus.NEW:
             gone.append(_gone(row))
         elif plan_of(call.venue, algo).type in kinds:
             done.append(_cancel(call, algo))
@@ -206,7 +207,8 @@ def post_cancel_plan(call: Call) -> Row:
 
 
 def _cancels(call: Call, algo: SimAlgo, kinds: Iterable[PlanType], wanted: set[Symbol]) -> bool:
-    return pending(algo) and algo.symbol in wanted and plan_of(call.venue, algo).type in kinds
+    waits = algo.status is AlgoStatus.NEW
+    return waits and algo.symbol in wanted and plan_of(call.venue, algo).type in kinds
 
 
 def _cancel(call: Call, algo: SimAlgo) -> Row:

@@ -1,0 +1,126 @@
+"""The WebSocket's frames: login, subscriptions, pings, refusals (bitget.md §7.1, §7.5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.bitget.clients import KEY, bitget
+from tests.simulator.bitget.raw import Raw
+from tests.simulator.bitget.sockets import PRODUCT, connected, event, push
+
+
+async def test_a_ping_is_answered():
+    async with bitget() as w, connected(w, "public") as heard:
+        await heard.say("ping")
+        assert await heard.next() == "pong"
+
+
+@pytest.mark.parametrize("thousandths", [1, 1_000])
+async def test_a_login_may_be_stamped_in_seconds_or_milliseconds(thousandths: int):
+    async with bitget() as w, connected(w) as heard:
+        await heard.login(str(w.clock.now_ms() // thousandths))
+        assert await heard.next() == {"event": "login", "code": 0, "msg": ""}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"apiKey": ""}, 30011),
+        ({"passphrase": "wrong"}, 30012),
+        ({"timestamp": "soon"}, 30013),
+        ({"timestamp": "1600000000"}, 30014),
+        ({"sign": "c2hvcnQ="}, 30015),
+    ],
+)
+async def test_a_login_is_refused_with_its_code(changes: dict[str, str], code: int):
+    async with bitget() as w, connected(w) as heard:
+        await w.admin("POST", "/accounts", key=KEY, secret="secret", passphrase="word")
+        await heard.login(**changes)
+        answer = await heard.next()
+        assert (answer["event"], answer["code"]) == ("error", code)
+
+
+async def test_private_channels_need_a_login():
+    async with bitget() as w, connected(w) as heard:
+        await heard.subscribe("orders")
+        assert (await heard.next())["code"] == 30004
+
+
+@pytest.mark.parametrize(
+    ("category", "arg"),
+    [
+        ("public", {"channel": "nothing", "instId": "BTCUSDT"}),
+        ("public", {"channel": "ticker", "instId": "NOPEUSDT"}),
+        ("public", {"channel": "candle7m", "instId": "BTCUSDT"}),
+        ("public", {"channel": "orders", "instId": "default"}),
+        ("public", {"channel": "ticker", "instId": "BTCUSDT", "instType": "SPOT"}),
+        ("private", {"channel": "ticker", "instId": "BTCUSDT"}),
+    ],
+)
+async def test_a_channel_that_is_not_there(category: str, arg: dict[str, str]):
+    async with bitget() as w, connected(w, category) as heard:
+        await heard.say({"op": "subscribe", "args": [{"instType": PRODUCT} | arg]})
+        answer = await heard.next()
+        assert (answer["event"], answer["code"]) == ("error", 30001)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [("{not json", 30002), ({"op": "dance", "args": []}, 30003), ([1], 30003), ({"op": "subscribe"}, 30016)],
+)
+async def test_frames_that_make_no_sense(frame: object, code: int):
+    async with bitget() as w, connected(w, "public") as heard:
+        await heard.say(frame)
+        assert (await heard.next())["code"] == code
+
+
+async def test_the_state_comes_at_once_and_by_either_key():
+    async with bitget() as w, connected(w) as heard:
+        await Raw(w).order()
+        await heard.login()
+        await heard.until(event("login"))
+        await heard.subscribe("account", coin="default")
+        await heard.subscribe("positions", coin="default")
+        account = await heard.until(push("account"))
+        positions = await heard.until(push("positions"))
+        assert account["data"][0]["marginCoin"] == "USDT"
+        assert positions["data"][0]["total"] == "0.01"
+        assert positions["action"] == "snapshot"
+
+
+async def test_after_unsubscribing_nothing_comes():
+    async with bitget() as w, connected(w, "public") as heard:
+        arg = {"instType": PRODUCT, "channel": "ticker", "instId": "BTCUSDT"}
+        await heard.say({"op": "subscribe", "args": [arg]})
+        await heard.until(push("ticker"))
+        await heard.say({"op": "unsubscribe", "args": [arg]})
+        await heard.until(event("unsubscribe", arg=arg))
+        heard.frames.clear()
+        w.jump(5)
+        assert await heard.drain() == []
+
+
+async def test_a_position_that_ends_is_told_with_its_history():
+    async with bitget() as w, connected(w) as heard:
+        raw = Raw(w)
+        await raw.order()
+        await heard.login()
+        await heard.until(event("login"))
+        for channel in ("positions", "positions-history", "equity"):
+            await heard.subscribe(channel)
+        await heard.until(push("equity"))
+        await raw.order(side="sell", reduceOnly="YES")
+        past = (await heard.until(push("positions-history")))["data"][0]
+        assert (past["holdSide"], past["openSize"], past["closeSize"]) == ("long", "0.01", "0.01")
+        assert heard.pushes("positions")[-1]["data"] == []
+
+
+async def test_accounts_hear_only_of_themselves():
+    async with bitget() as w, connected(w) as heard:
+        await heard.login()
+        await heard.until(event("login"))
+        await heard.subscribe("orders")
+        await heard.until(event("subscribe"))
+        await Raw(w, "somebody-else").order()
+        await heard.drain()
+        assert heard.pushes("orders") == []
