@@ -7,16 +7,19 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bench.big import ACCOUNT, EVERY_MS, ROWS_PER_LIFE, grow
 from bench.parts import scratch
 from bench.report import Row, median, p99
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.orders import ClientOrderId, Side
 from holdfast.domain.symbol import Symbol
+from holdfast.engine.recall import StoreMemory
 from holdfast.runtime.blocking import Blocking
 from holdfast.runtime.clock import RealClock
 from holdfast.store.audit_file import AuditFile
@@ -27,6 +30,8 @@ from holdfast.store.writer import GroupWriter
 WRITES, WRITES_QUICK = 400, 100
 TOGETHER = 100
 BEHIND = 200
+LIVES = 20_000
+"""That are over, in a journal of years."""
 TRIES, TRIES_QUICK = 30, 8
 NOW = 1_748_000_000_000
 STOP = Intent(
@@ -42,7 +47,9 @@ def run(quick: bool, tell: Tell) -> list[Row]:
     with scratch() as folder:
         bare = _bare(folder / "bare.db", writes)
         alone, together, urgent = asyncio.run(_measure(folder, writes, tries))
-    return [*_rate_rows(writes, bare, alone, together), *_urgent_rows(*urgent)]
+        tell(f"store: a start on {LIVES} lives")
+        new, old = (asyncio.run(_starts(folder / f"{lives}.db", lives, tries)) for lives in (0, LIVES))
+    return [*_rate_rows(writes, bare, alone, together), *_urgent_rows(*urgent), *_old_rows(new, old)]
 
 
 def _rate_rows(writes: int, bare: float, alone: float, together: float) -> list[Row]:
@@ -68,6 +75,27 @@ def _urgent_rows(free: list[float], crowded: list[float]) -> list[Row]:
             samples=len(crowded),
         )
         for name, figure in (("median", median), ("p99", p99))
+    ]
+
+
+def _old_rows(new: Started, old: Started) -> list[Row]:
+    """A journal of years beside a new one."""
+    size = f"a journal of {LIVES * ROWS_PER_LIFE} rows"
+    figures = (
+        (f"open {size} and read what the last run left", new.starts, old.starts),
+        (f"a stop's intent in {size}", new.writes, old.writes),
+    )
+    return [
+        Row(
+            bench="store",
+            what=what,
+            unit="ms",
+            ours=median(b),
+            reference=median(a),
+            against="the same in a new one",
+            samples=len(b),
+        )
+        for what, a, b in figures
     ]
 
 
@@ -114,6 +142,53 @@ async def _urgent(writer: GroupWriter, jobs: JobSource, *, behind: int) -> float
     return ms
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Milliseconds, of each try."""
+
+    starts: list[float]
+    writes: list[float]
+
+
+async def _starts(path: Path, lives: int, tries: int) -> Started:
+    store = open_store(path)
+    if lives:
+        grow(store, lives, NOW - (lives + 1) * EVERY_MS)
+    store.close()
+    jobs, starts, writes = _jobs(), list[float](), list[float]()
+    for _ in range(tries):
+        began = time.perf_counter()
+        async with _recalled(path) as writer:
+            starts.append((time.perf_counter() - began) * 1000)
+            writes.append(await _urgent(writer, jobs, behind=0))
+    return Started(starts, writes)
+
+
+@asynccontextmanager
+async def _recalled(path: Path) -> AsyncIterator[GroupWriter]:
+    """The memory of a bot that has just started."""
+    blocking, store = Blocking("bench"), open_store(path)
+    writer = GroupWriter(store, blocking)
+    memory = StoreMemory(
+        store=store,
+        writer=writer,
+        blocking=blocking,
+        clock=RealClock(),
+        account_id=ACCOUNT,
+        user_id="",
+        exchange="binance",
+        lease_epoch=0,
+        log=lambda event, fields: None,
+    )
+    try:
+        await memory.recall()
+        yield writer
+    finally:
+        await writer.close()
+        store.close()
+        blocking.close()
+
+
 class JobSource:
     """Journal inserts, each of an intent of its own."""
 
@@ -122,7 +197,7 @@ class JobSource:
 
     def __next__(self) -> Job:
         name = ClientOrderId(f"hf-bench-{next(self._numbers)}")
-        journaled = Journaled(intent=STOP, client_id=name, account_id="bench", signed_ms=NOW, window_ms=5000)
+        journaled = Journaled(intent=STOP, client_id=name, account_id=ACCOUNT, signed_ms=NOW, window_ms=5000)
         return lambda connection: write_ahead(connection, journaled, at_ms=NOW)
 
 

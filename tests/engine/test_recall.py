@@ -445,13 +445,27 @@ async def test_win_rates_are_read_again_only_after_an_exit_was_booked(home: Home
     """They are asked for in every cycle; a long history must not be read each time."""
     memory = await home.start()
     assert await memory.win_rates() == {}
-    with mock.patch.object(books, "records", side_effect=AssertionError("read again")):
+    with mock.patch.object(books, "results", side_effect=AssertionError("read again")):
         assert await memory.win_rates() == {}
     memory.open_trade(tracked(trade_id=-1), None, 5)
     memory.close_trade(-1, exit_())
     memory.correct_exit(-1, exit_(D(51_000)))
     await settled(memory)
     assert await memory.win_rates() == {"donchian": (1, 1)}
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 5])
+async def test_win_rates_are_read_in_pieces_and_none_is_left_out(home: Home, page: int) -> None:
+    memory = await home.start()
+    for handle, price in ((-1, D(51_000)), (-2, D(49_000)), (-3, D(52_000))):
+        memory.open_trade(tracked(trade_id=handle), None, 5)
+        memory.close_trade(handle, exit_())
+        memory.correct_exit(handle, exit_(price))
+    await settled(memory)
+    whole = await memory.win_rates()
+    memory._rates = None
+    with mock.patch.object(recalling, "PAGE", page):
+        assert await memory.win_rates() == whole == {"donchian": (3, 3)}
 
 
 async def test_write_given_up_by_the_executor_is_taken_out_of_the_queue(home: Home) -> None:

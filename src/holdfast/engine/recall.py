@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -31,6 +32,8 @@ Job = Callable[[Connection], object]
 RETRY_S = 1.0
 OUTBOX_MAX = 20_000
 BATCH = 128
+PAGE = 1_000
+"""Closed lives that are read at once; some ten milliseconds."""
 DAY_MS = 86_400_000
 
 
@@ -362,14 +365,27 @@ class StoreMemory:
         if self._rates is None or self._rates_stale:
             self._rates_stale = False
             try:
-                found = await self._blocking(
-                    lambda: self._store.read(lambda c: books.records(c, account_id=self._account_id))
-                )
+                found = await self._records()
             except StoreError as error:
                 self._rates_stale = True
                 raise MemoryUnwritable(str(error)) from error
             self._rates = {name: (record.wins, record.count) for name, record in found.items()}
         return self._rates
+
+    async def _records(self) -> dict[str, books.Record]:
+        """Page by page: a stop's intent waits for one of them at most."""
+        found: dict[str, books.Record] = {}
+        last = 0
+        while page := await self._blocking(partial(self._store.read, partial(self._results, last))):
+            for each in page:
+                found[each.strategy] = found.get(each.strategy, books.Record()).plus(each.net)
+            last = page[-1].trade_id
+            if len(page) < PAGE:
+                break
+        return found
+
+    def _results(self, after_id: int, connection: Connection) -> tuple[books.Result, ...]:
+        return books.results(connection, self._account_id, after_id=after_id, limit=PAGE)
 
     # --- the outbox ----------------------------------------------------------------------------
 

@@ -345,3 +345,24 @@ def records(connection: Connection, *, account_id: str | None = None, since_ms: 
         net = row.realized_pnl - row.fees + row.funding
         found[row.strategy] = found.get(row.strategy, Record()).plus(net)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one closed life brought, net (quote currency)."""
+
+    trade_id: int
+    strategy: str
+    net: Decimal
+
+
+def results(connection: Connection, account_id: str, *, after_id: int, limit: int) -> tuple[Result, ...]:
+    """Closed lives behind trade *after_id*, in the order of their ids, at most *limit*: years of them are
+    read in pieces, between which others have their turn."""
+    columns = trades_table.c
+    amounts = (columns.id, columns.strategy, columns.realized_pnl, columns.fees, columns.funding)
+    query = select(*amounts).where(
+        columns.id > after_id, columns.account_id == account_id, columns.status == TradeStatus.CLOSED
+    )
+    rows = connection.execute(query.order_by(columns.id).limit(limit))
+    return tuple(Result(row.id, row.strategy, row.realized_pnl - row.fees + row.funding) for row in rows)

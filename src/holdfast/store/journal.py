@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
 
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.intents import Intent, Journaled, Outcome, Purpose
@@ -35,17 +35,9 @@ UNPROVEN_STATES = (OrderState.SENDING, OrderState.UNKNOWN)
 RISK_RAISING = tuple(purpose for purpose in Purpose if purpose.raises_risk)
 
 # Made once: they stand on the order path.
-_UNRESOLVED = (
-    select(intents.c.client_id)
-    .where(
-        intents.c.account_id == bindparam("account"),
-        intents.c.symbol == bindparam("on"),
-        or_(
-            and_(intents.c.purpose.in_(RISK_RAISING), intents.c.state.in_(OPEN_STATES)),
-            intents.c.state.in_(UNPROVEN_STATES),
-        ),
-    )
-    .limit(1)
+# Found by the state, for few intents are open; by the symbol there are more every day.
+_OPEN = select(intents.c.symbol, intents.c.purpose, intents.c.state).where(
+    intents.c.account_id == bindparam("account"), intents.c.state.in_(OPEN_STATES)
 )
 _HELD = select(intents).where(intents.c.client_id == bindparam("wanted")).with_for_update()
 
@@ -116,7 +108,11 @@ def refusals(
 
 def _unresolved(connection: Connection, account_id: str, symbol: Symbol) -> bool:
     """An entry whose end is not known, or anything at all of which not even the arrival is known."""
-    return connection.execute(_UNRESOLVED, {"account": account_id, "on": symbol}).first() is not None
+    found = connection.execute(_OPEN, {"account": account_id})
+    return any(
+        row.symbol == symbol and (row.purpose in RISK_RAISING or row.state in UNPROVEN_STATES)
+        for row in found
+    )
 
 
 def _on(account_id: str) -> ColumnElement[bool]:
@@ -276,15 +272,40 @@ def open_intents(connection: Connection, account_id: str) -> tuple[Journaled, ..
 
 
 def unbooked_entries(connection: Connection, account_id: str) -> tuple[Journaled, ...]:
-    """Filled entries that the books tell nothing of, oldest first: the run that sent them had ended."""
-    booked = select(trades.c.id).where(
-        trades.c.account_id == account_id,
-        trades.c.symbol == intents.c.symbol,
-        or_(trades.c.opened_ms >= intents.c.signed_ms, trades.c.entry_client_id == intents.c.client_id),
+    """Filled entries that the books tell nothing of, oldest first: the run that sent them had ended.
+
+    A life that was opened later on the same symbol shows that the entry was known; so only what was signed
+    since the last one is looked at, however long the journal is.
+    """
+    columns, found = trades.c, list[Journaled]()
+    lives = select(columns.symbol, func.max(columns.opened_ms)).where(columns.account_id == account_id)
+    opened = dict(connection.execute(lives.group_by(columns.symbol)).tuples().all())
+    for symbol in _symbols(connection, account_id):
+        late = intents.c.signed_ms > opened.get(symbol, 0)
+        over = intents.c.state.not_in(OPEN_STATES)
+        entries = intents.c.purpose.in_(RISK_RAISING)
+        found += _select(connection, _on(account_id), intents.c.symbol == symbol, late, over, entries)
+    unbooked = [each for each in found if each.filled > 0 and not _booked(connection, each)]
+    return tuple(sorted(unbooked, key=lambda each: (each.signed_ms, each.client_id)))
+
+
+def _symbols(connection: Connection, account_id: str) -> list[Symbol]:
+    """Of all its intents, each looked for behind the one before: not a row of the journal is read."""
+    found = list[Symbol]()
+    query = select(intents.c.symbol).where(_on(account_id)).order_by(intents.c.symbol).limit(1)
+    while (
+        symbol := connection.execute(query.where(intents.c.symbol > found[-1]) if found else query).scalar()
+    ) is not None:
+        found.append(symbol)
+    return found
+
+
+def _booked(connection: Connection, entry: Journaled) -> bool:
+    """By its own name, though the clock was set between its signature and its booking."""
+    query = select(trades.c.id).where(
+        trades.c.account_id == entry.account_id, trades.c.entry_client_id == entry.client_id
     )
-    over = intents.c.state.not_in(OPEN_STATES)
-    found = _select(connection, _on(account_id), intents.c.purpose.in_(RISK_RAISING), over, ~booked.exists())
-    return tuple(each for each in found if each.filled > 0)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def intents_of(
