@@ -40,7 +40,16 @@ def get_open_order(call: Call) -> Row:
 def get_open_orders(call: Call) -> Row:
     view = call.view()
     sheet = Sheet(call.venue, view)
-    return {"orders": [sheet.row(order) for order in open_ones(call, view)]}
+    return {"orders": [_guaranteed(sheet.row(order)) for order in open_ones(call, view)]}
+
+
+def _guaranteed(row: Row) -> Row:
+    """Here, and only here, attached stops say so; none ever is."""
+    for name in ("takeProfit", "stopLoss"):
+        inner = row[name]
+        assert isinstance(inner, dict)
+        row[name] = inner | {"StopGuaranteed": ""}
+    return row
 
 
 def _all(call: Call, view: SimAccount) -> list[SimOrder | SimAlgo]:

@@ -291,7 +291,7 @@ def cancel_replace(call: Call) -> Whole:
     answer |= {"replaceResult": "true", "replaceMsg": "", "newOrderResponse": {}}
     try:
         row = cancel(call, selected(call, selector, view))
-        answer["cancelResponse"] = {"cancelClientOrderId": "", "cancelOrderId": row["orderId"], **row}
+        answer["cancelResponse"] = _cancelled_row(row)
     except (CoreRefusal, WireError) as failure:
         wrong = errors.refused(failure) if isinstance(failure, CoreRefusal) else failure
         answer |= {"cancelResult": "false", "cancelMsg": wrong.msg}
@@ -303,6 +303,23 @@ def cancel_replace(call: Call) -> Whole:
         wrong = errors.refused(failure) if isinstance(failure, CoreRefusal) else failure
         answer |= {"replaceResult": "false", "replaceMsg": wrong.msg}
     return Whole({"code": "0", "msg": "", "data": answer})
+
+
+_NOT_OF_REPLACED = (
+    "takeProfit",
+    "stopLoss",
+    "advanceAttr",
+    "positionID",
+    "takeProfitEntrustPrice",
+    "stopLossEntrustPrice",
+    "orderType",
+)
+
+
+def _cancelled_row(row: Row) -> Row:
+    """A row as `cancelReplace` shows it."""
+    kept = {name: value for name, value in row.items() if name not in _NOT_OF_REPLACED}
+    return {"cancelClientOrderId": "", "cancelOrderId": row["orderId"], **kept}
 
 
 def _replacement(call: Call, made: SimOrder | SimAlgo) -> Row:

@@ -163,9 +163,11 @@ def form_pairs(raw: str) -> list[tuple[str, str]]:
 
 def texts(row: Mapping[str, object]) -> dict[str, str]:
     """JSON values as a form would have sent them."""
-    words = {True: "true", False: "false"}
-    return {
-        str(name): words[value] if isinstance(value, bool) else str(value)
-        for name, value in row.items()
-        if value is not None
-    }
+    return {str(name): _text(value) for name, value in row.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # A small number comes as 1e-05 and means 0.00001.
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else str(value)
