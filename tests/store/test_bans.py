@@ -38,7 +38,15 @@ def test_file_that_says_nothing_is_told_and_holds_nobody_up(tmp_path: Path, foun
     assert desk.lines == ["error.ban_file"]
 
 
-def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "gone")
-    desk.bans.note(1_000)
-    assert desk.lines == ["error.ban_file"]
+def test_file_that_cannot_be_written_is_told_and_written_later(tmp_path: Path) -> None:
+    """The disk was full when the ban was heard (dense seed 50046)."""
+    desk = Desk(tmp_path / "later")
+    desk.bans.note(10_000)
+    assert "ban.json" in desk.bans.problem
+    (tmp_path / "later").mkdir()
+    desk.clock.pass_ms(1_000)
+    desk.bans.keep()
+    assert (desk.bans.problem, desk.bans.left_ms()) == ("", 9_000)
+    desk.path.unlink()
+    desk.bans.keep()
+    assert not desk.path.exists()

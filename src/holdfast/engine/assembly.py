@@ -98,7 +98,7 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
             random=place.chance,
             settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
             connector=place.connector,
-            bans=BanFile(place.home.ban_file, place.clock, place.log, place.disk),
+            bans=files.bans,
         )
         stack.push_async_callback(shared.close)
         exchange = make_exchange(
@@ -178,12 +178,13 @@ def _take_over(connection: Connection, settings: BotSettings, place: Place) -> i
 
 class Files:
     """What a bot leaves in its home beside the database: snapshot and textfile, each replaced whole, the
-    audit file, the log."""
+    audit file, the log, a ban by the exchange."""
 
     def __init__(self, place: Place, audit_file: AuditFile, writer: GroupWriter) -> None:
         self._place = place
         self._audit_file = audit_file
         self._writer = writer
+        self.bans = BanFile(place.home.ban_file, place.clock, place.log, place.disk)
 
     async def leave(self, view: View, result: LiquidationResult | None) -> str:
         """Write snapshot and textfile; which files cannot be written and why, "" = all can."""
@@ -192,6 +193,7 @@ class Files:
         home, disk = self._place.home, self._place.disk
 
         def write() -> None:
+            self.bans.keep()
             write_atomic(home.snapshot, shown, durable=False, disk=disk)
             write_atomic(home.metrics / name, text.encode(), durable=False, disk=disk)
 
@@ -203,4 +205,5 @@ class Files:
             await self._place.blocking(write)
         except StoreError as error:
             problems.append(str(error))
+        problems.append(self.bans.problem)
         return "; ".join(filter(None, problems))

@@ -19,13 +19,16 @@ LogLine = Callable[[str, dict[str, object]], None]
 
 
 class BanFile:
-    """Written whole or not at all. One that cannot be written or read costs a longer ban, nothing else."""
+    """Written whole or not at all; what a failing disk does not take is written again by `keep`."""
 
     def __init__(self, path: Path, clock: Clock, log: LogLine, disk: Disk = SYSTEM_DISK) -> None:
         self._path = path
         self._disk = disk
         self._clock = clock
         self._log = log
+        self._unwritten = b""
+        self.problem = ""
+        """Why it cannot be written just now; "" = it can."""
 
     def left_ms(self) -> int:
         """How long the last ban still lasts, and never longer than it was told: clocks are set."""
@@ -40,9 +43,21 @@ class BanFile:
         return max(0, min(began_ms + for_ms - self._clock.now_ms(), for_ms))
 
     def note(self, for_ms: int) -> None:
-        """Banned for *for_ms* from now on; durable when this returns."""
+        """Banned for *for_ms* from now on; durable when this returns, unless there is a `problem`."""
         said = json.dumps({"at_ms": self._clock.now_ms(), "for_ms": for_ms})
+        self._unwritten = said.encode() + b"\n"
+        self.keep()
+
+    def keep(self) -> None:
+        """Write what could not be written before, if there is such a thing."""
+        said = self._unwritten
+        if not said:
+            return
         try:
-            write_atomic(self._path, said.encode() + b"\n", disk=self._disk)
+            write_atomic(self._path, said, disk=self._disk)
         except StoreError as error:
-            self._log("error.ban_file", {"text": str(error)})
+            self.problem = str(error)
+        else:
+            self.problem = ""
+            if self._unwritten is said:
+                self._unwritten = b""

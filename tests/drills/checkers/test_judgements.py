@@ -337,6 +337,31 @@ def test_what_is_sent_while_the_exchange_bans_is_found() -> None:
     assert sitting.verdicts == ["S11"]
 
 
+def test_what_waited_in_a_stalled_link_may_arrive_late_in_a_ban() -> None:
+    """It was sent before the bot could hear of the ban (dense seed 50034); what is sent after is found."""
+    ban = Fault(kind=FaultKind.RATE_LIMITED, status=418, retry_after_s=60)
+    sitting = court()
+    sitting.checkers.rates.stalled()
+    sitting.arrive_with("GET", "/fapi/v1/time", (ban,))
+    sitting.go(10)
+    sitting.checkers.rates.flowed(sitting.checkers.mirror.now_ms)
+    sitting.arrive("GET", "/private/ws")
+    assert sitting.verdicts == []
+    sitting.go(3)
+    sitting.arrive("GET", "/private/ws")
+    assert sitting.verdicts == ["S11"]
+
+
+def test_a_ban_that_no_disk_took_is_not_known_to_the_next_life() -> None:
+    ban = Fault(kind=FaultKind.RATE_LIMITED, status=418, retry_after_s=60)
+    sitting = court()
+    sitting.arrive_with("GET", "/fapi/v1/time", (ban,))
+    sitting.go(10)
+    sitting.checkers.rates.forgotten()
+    sitting.arrive("GET", "/fapi/v1/time")
+    assert sitting.verdicts == []
+
+
 def test_a_429_is_no_ban() -> None:
     sitting = court()
     sitting.arrive("GET", "/fapi/v1/time", FaultKind.RATE_LIMITED)

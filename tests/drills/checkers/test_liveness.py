@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.orders import ClientOrderId, OrderState, Side
-from holdfast.drills.checkers.liveness import AfterHeal
+from holdfast.drills.checkers.liveness import AfterHeal, overdue_exits
 from tests.drills.checkers.court import Court, court
 from tests.simulator.core.build import FOO, ME
 
@@ -141,3 +142,14 @@ def test_l5_who_was_told_to_flatten_is_flat() -> None:
     sitting.send(name, Side.BUY, "10", price="90")
     sitting.settle(name, OrderState.WORKING)
     assert judge(sitting, flatten=True) == ["L5"]
+
+
+@pytest.mark.parametrize(("gone_ms_ago", "overdue"), [(100, 0), (5_000, 0), (5_001, 1)])
+def test_exit_of_a_moment_ago_may_still_look_for_its_executions(gone_ms_ago: int, overdue: int) -> None:
+    """The world is judged when the clock says so, and a position may just have ended (dense seed 50049)."""
+    exits = {1: SimpleNamespace(gone_ms=100_000 - gone_ms_ago)}
+    bot = SimpleNamespace(
+        account=SimpleNamespace(clock=SimpleNamespace(now_ms=lambda: 100_000)),
+        supervisor=SimpleNamespace(books=SimpleNamespace(pending=exits)),
+    )
+    assert overdue_exits(cast(Any, bot)) == overdue

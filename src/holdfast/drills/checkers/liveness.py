@@ -29,6 +29,7 @@ class AfterHeal:
     operator_why: str
     synced: bool
     exits_pending: int
+    """Exits without their executions, though there was time to read them."""
     alerts: tuple[tuple[str, str], ...]
     intents: tuple[Journaled, ...]
     orders: frozenset[str]
@@ -53,7 +54,7 @@ def after_heal(
         operator=account.operator,
         operator_why=account.operator_why,
         synced=account.synced,
-        exits_pending=len(bot.supervisor.books.pending),
+        exits_pending=overdue_exits(bot),
         alerts=tuple(account.alerts.standing),
         intents=tuple(state.intents.values()),
         orders=frozenset(state.believed_orders()) | frozenset(state.believed_stops()),
@@ -61,6 +62,11 @@ def after_heal(
         shut=shut,
         flatten=flatten,
     )
+
+
+def overdue_exits(bot: Bot) -> int:
+    now_ms = bot.account.clock.now_ms()
+    return sum(now_ms - exit_.gone_ms > CYCLE_MS for exit_ in bot.supervisor.books.pending.values())
 
 
 Cause = Callable[[AfterHeal, Mirror, str], bool]

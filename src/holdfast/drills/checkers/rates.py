@@ -46,6 +46,9 @@ class RateChecks:
     orders_long: _Window = field(default_factory=lambda: _Window(MINUTE_MS))
     _banned: tuple[int, int] = (0, 0)
     """From when (what was under way has arrived) until when nothing may come."""
+    _held_up: bool = False
+    """Links stalled when that began: what waits in them arrives when they go on."""
+    _stalls: int = 0
 
     def arrived(self, arrival: Arrival) -> None:
         at_ms = arrival.at_ms
@@ -60,7 +63,7 @@ class RateChecks:
             if window.add(at_ms, amount) > most >= before:
                 text = f"{window.total} of {what}, the budget is {most}"
                 self.findings.add("S11", at_ms, text, path=arrival.path)
-        if self._banned[0] < at_ms < self._banned[1]:
+        if self._banned[0] < at_ms < self._banned[1] and not self._held_up:
             text = f"{arrival.method} {arrival.path} was sent while the exchange bans this address"
             self.findings.add("S11", at_ms, text, until_ms=self._banned[1])
         for fault in arrival.faults:
@@ -69,4 +72,20 @@ class RateChecks:
     def _note_ban(self, fault: Fault, at_ms: int) -> None:
         if fault.kind is FaultKind.RATE_LIMITED and fault.answer()[0] == BANNED:
             until = at_ms + fault.retry_after_s * 1_000
+            self._held_up = self._stalls > 0
             self._banned = (at_ms + ON_THE_WAY_MS, max(self._banned[1], until))
+
+    def forgotten(self) -> None:
+        """The bot died while its disk took nothing: the next one cannot know of a ban."""
+        self._banned = (0, 0)
+
+    def stalled(self) -> None:
+        """Nothing passes on some links; what is written to them waits."""
+        self._stalls += 1
+
+    def flowed(self, at_ms: int) -> None:
+        """Such a stall is over, and what waited arrives."""
+        self._stalls -= 1
+        if self._held_up and not self._stalls:
+            self._held_up = False
+            self._banned = (max(self._banned[0], at_ms + ON_THE_WAY_MS), self._banned[1])

@@ -58,6 +58,7 @@ SLOW_MS = 1_000
 """A network that takes so long one way excuses what has to be quick."""
 SLOW_DISK_MS = 500
 PROTECTION_ALERTS = frozenset({"STOP_MISSING", "STOP_REFUSED", "PROTECTION_FAILED", "CLOSE_REFUSED"})
+FILES_FAIL = frozenset({"full", "read_only", "files_full", "files_read_only"})
 ON_THE_ACCOUNT = ("all", "user")
 # Troubles that cannot be seen from outside: what each of them excuses while it lasts.
 EXCUSES: Mapping[str, tuple[Cause, ...]] = {
@@ -89,6 +90,8 @@ class WorldWatch:
         )
         self._standing: set[Cause] = set()
         self._messages_struck = 0
+        self._files_fail = 0
+        """Troubles that stand and let no file be written."""
         self._symbols = world.server.core.symbols()
         self._awaited: Life | None = None
         """A bot that was built again and has not read its account yet."""
@@ -108,6 +111,9 @@ class WorldWatch:
             self.checkers.useful.began(kind)
         for cause in EXCUSES.get(kind, ()):
             self.checkers.began(cause)
+        if KINDS[kind].begin == "stall":
+            self.checkers.rates.stalled()
+        self._files_fail += KINDS[kind].begin in FILES_FAIL
         self._note_rules(kind)
 
     def trouble_ended(self, kind: str) -> None:
@@ -115,6 +121,9 @@ class WorldWatch:
             self.checkers.useful.ended(kind, self._world.now_ms)
         for cause in EXCUSES.get(kind, ()):
             self.checkers.ended(cause, self.checkers.bounds.tries_pause_ms)
+        if KINDS[kind].begin == "stall":
+            self.checkers.rates.flowed(self._world.now_ms)
+        self._files_fail -= KINDS[kind].begin in FILES_FAIL
         self._note_rules(kind)
 
     def _note_rules(self, kind: str) -> None:
@@ -173,6 +182,8 @@ class WorldWatch:
         self._awaited = None
         self.checkers.given.bot_died()
         self.checkers.struck("killed", self._world.now_ms)
+        if self._files_fail:
+            self.checkers.rates.forgotten()
         bot = life.bot
         if bot is None:
             return
