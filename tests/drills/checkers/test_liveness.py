@@ -152,4 +152,4 @@ def test_exit_of_a_moment_ago_may_still_look_for_its_executions(gone_ms_ago: int
         account=SimpleNamespace(clock=SimpleNamespace(now_ms=lambda: 100_000)),
         supervisor=SimpleNamespace(books=SimpleNamespace(pending=exits)),
     )
-    assert overdue_exits(cast(Any, bot)) == overdue
+    assert overdue_exits(cast("Any", bot)) == overdue
