@@ -42,6 +42,14 @@ SNIPPETS = {
   exchange.has["fetchCurrencies"] = False
   print(exchange.fetch_ticker("BTC/USDT:USDT")["last"], exchange.fetch_balance()["USDT"])
 """,
+    "bitget": """\
+  import ccxt
+  options = {{"defaultType": "swap", "uta": False, "fetchMarkets": {{"types": ["swap"]}}}}
+  exchange = ccxt.bitget({{"apiKey": "any", "secret": "any", "password": "any", "options": options}})
+  exchange.urls["api"] = dict.fromkeys(exchange.urls["api"], "{url}")
+  exchange.has["fetchCurrencies"] = False
+  print(exchange.fetch_ticker("BTC/USDT:USDT")["last"], exchange.fetch_balance()["USDT"])
+""",
 }
 
 

@@ -25,7 +25,8 @@ class Refusal(Exception):
 
 def logged_in(venue: Venue, arg: Mapping[str, object]) -> str:
     """The account id of who logs in. Raises `Refusal`."""
-    key, stamp = _text(arg, "apiKey"), _text(arg, "timestamp")
+    key = _text(arg, "apiKey") or _text(arg, "api_key")  # clients say both
+    stamp = _text(arg, "timestamp")
     shown = Credentials(key, _text(arg, "sign"), stamp, _text(arg, "passphrase"), stamp + VERIFY)
     known = venue.core.account_by_key(key)
     if not key or (known is None and not venue.config.open_door):
