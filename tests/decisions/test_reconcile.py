@@ -183,6 +183,15 @@ def test_size_and_side_are_compared() -> None:
     assert reconcile(facts(short(), tracked=held)) == (Flipped(tracked(), short()),)
 
 
+@pytest.mark.parametrize(("age_ms", "explains"), [(1_000, True), (60_000, False)])
+def test_flip_is_explained_by_a_later_entry_of_ours(age_ms: int, explains: bool) -> None:
+    """The one before ended while nobody looked, and the last run had entered again (dense seed 50097)."""
+    other = entry(intent=intent(side=Side.SELL), signed_ms=NOW_MS - age_ms, client_id=OURS)
+    held = tracked(entry_signed_ms=NOW_MS - 30_000)
+    found = reconcile(facts(short(), tracked={KEY: held}, recent_entries=(other,)))
+    assert found == (Flipped(held, short(), OURS if explains else ""),)
+
+
 # --- beside --------------------------------------------------------------------------------------
 
 

@@ -142,6 +142,19 @@ def test_flip_closes_one_life_and_opens_another(desk: Desk) -> None:
     assert [handle for handle, _ in desk.memory.words("close")] == [held.trade_id]
 
 
+def test_flip_by_our_own_entry_is_no_strangers(desk: Desk) -> None:
+    """It is booked with its entry's stop and strategy."""
+    held = desk.opened()
+    later = journaled(
+        intent(side=Side.SELL, stop_price=D(51_000)), client_id="hf-2-in-later", state=OrderState.FILLED
+    )
+    desk.state.recent_entries.append(later)
+    desk.apply(Flipped(held, short(), "hf-2-in-later"))
+    now = desk.state.tracked[KEY]
+    assert (now.adopted, now.entry_client_id, now.stop_price) == (False, "hf-2-in-later", D(51_000))
+    assert desk.state.recent_entries[-1] is later
+
+
 def test_flip_by_hand_is_not_adopted_against_the_policy(desk: Desk) -> None:
     held = desk.opened()
     desk.apply(Flipped(held, short()), manage=False)

@@ -49,10 +49,14 @@ class Resized:
 
 @dataclass(frozen=True, slots=True)
 class Flipped:
-    """The position is on the other side than the books say: two events, a close and an opening."""
+    """The position is on the other side than the books say: two events, a close and an opening.
+
+    *entry_client_id*: our later entry that explains the opening (nobody looked while the other ended).
+    """
 
     tracked: Tracked
     position: Position
+    entry_client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +107,18 @@ def _held(position: Position, facts: Facts) -> list[Finding]:
     if tracked is None:
         return [Appeared(position, _explaining_entry(position, facts))]
     if tracked.direction is not position.direction:
-        return [Flipped(tracked, position)]
+        return [
+            Flipped(tracked, position, _explaining_entry(position, facts, after_ms=tracked.entry_signed_ms))
+        ]
     if tracked.quantity != abs(position.quantity):
         return [Resized(tracked, position)]
     return []
 
 
-def _explaining_entry(position: Position, facts: Facts) -> str:
+def _explaining_entry(position: Position, facts: Facts, *, after_ms: int = 0) -> str:
     """The newest entry of ours on that symbol and side; empty when none explains the position."""
-    ours = [j for j in facts.intents + facts.recent_entries if _can_have_opened(j, position)]
+    entries = [j for j in facts.intents + facts.recent_entries if j.signed_ms > after_ms]
+    ours = [j for j in entries if _can_have_opened(j, position)]
     return max(ours, key=lambda j: j.signed_ms).client_id if ours else ""
 
 

@@ -102,9 +102,9 @@ class Bookkeeper:
                     self._closed(tracked, at_ms, now_ms)
                 case Resized(tracked=tracked, position=position):
                     self._resized(tracked, position, now_ms)
-                case Flipped(tracked=tracked, position=position):
-                    self._closed(tracked, now_ms, now_ms)
-                    if manage(other := Appeared(position, "")):
+                case Flipped(tracked=tracked, position=position, entry_client_id=name):
+                    self._closed(tracked, now_ms, now_ms, followed_by=name)
+                    if manage(other := Appeared(position, name)):
                         self._opened(other, now_ms)
                 case ForeignOrder(order=order):
                     text = f"an order that is not ours rests on {order.symbol} ({order.order_id})"
@@ -198,9 +198,9 @@ class Bookkeeper:
         if not explained:
             self.reconciliations += 1
 
-    def _closed(self, tracked: Tracked, gone_ms: int, now_ms: int) -> None:
+    def _closed(self, tracked: Tracked, gone_ms: int, now_ms: int, *, followed_by: str = "") -> None:
         """Closed in the books at once; price and cause follow from the executions (`exit_pending`)."""
-        self._state.forget(tracked.key, now_ms)
+        self._state.forget(tracked.key, now_ms, but=followed_by)
         reason = tracked.closing_reason or EXCHANGE_CLOSED
         if not tracked.closing_reason:
             self.reconciliations += 1

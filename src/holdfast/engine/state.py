@@ -293,14 +293,15 @@ class AccountState:
         else:
             self.attempts.pop(key, None)
 
-    def forget(self, key: PositionKey, now_ms: int) -> None:
-        """The position is closed in the books: its tries and times go with it."""
+    def forget(self, key: PositionKey, now_ms: int, *, but: str = "") -> None:
+        """The position is closed in the books: its tries and times go with it, and its entries; *but* that
+        one opened the next."""
         self.tracked.pop(key, None)
         self.attempts.pop(key, None)
         self.protected_since.pop(key, None)
         self.protected_before.pop(key, None)
         self.naked.forget(key, now_ms)
-        kept = [j for j in self.recent_entries if _opens(j) != key]
+        kept = [j for j in self.recent_entries if _opens(j) != key or j.client_id == but]
         self.recent_entries = deque(kept, maxlen=RECENT_ENTRIES)
 
     # --- the picture ---------------------------------------------------------------------------
