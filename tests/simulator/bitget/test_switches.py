@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +203,16 @@ async def test_the_wrong_passphrase(way: Any, seen: Any):
 
 def test_every_switch_is_thrown_both_ways():
     assert {field.name for field in fields(Switches)} == TESTED
+
+
+def test_every_switch_is_in_the_docs_with_its_default_first():
+    page = (Path(__file__).parents[3] / "docs" / "simulator-bitget.md").read_text()
+    spoken = {True: "yes", False: "no"}
+    for field in fields(Switches):
+        default = field.default
+        shown = spoken[default] if isinstance(default, bool) else str(default)
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{field.name}` |"))
+        assert row.split("|")[2].split(",")[0].strip(" `") == shown
 
 
 async def hedged(w: World) -> Raw:
