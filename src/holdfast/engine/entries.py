@@ -38,6 +38,8 @@ from holdfast.engine.executor import Executor
 Dispatch = Callable[[tuple[Intent, ...], Callable[[Journaled], Approved | Refused]], object]
 Leave = Callable[[PositionKey, str], None]
 ENTRIES_KEPT = 100
+STANDSTILL_MS = 10_000
+"""Without a step for so long the process stood still, as on a laptop that sleeps."""
 
 
 class Entries:
@@ -49,6 +51,8 @@ class Entries:
         self._leave = leave
         self.performance: Mapping[str, Performance] = {}
         self._marks_seen: dict[Symbol, Mark] = {}
+        self._looked_ms = 0
+        self._asking_since_ms = 0
 
     # --- signals -------------------------------------------------------------------------------
 
@@ -314,7 +318,7 @@ class Entries:
             clock_uncertainty_ms=account.clock_uncertainty_ms,
             rate_limited_until_ms=account.rate_limited_until_ms,
             socket_down_since_ms=account.socket_down_since_ms,
-            asking_since_ms=account.started_ms,
+            asking_since_ms=self._asking_since(now_ms),
             naked_since_ms=min(
                 (since for key, since in state.naked.since.items() if key in state.tracked), default=None
             ),
@@ -334,6 +338,14 @@ class Entries:
             account.say("mode", "", text)
             account.note_mode()
         self._house_alerts(now_ms)
+
+    def _asking_since(self, now_ms: int) -> int:
+        """Since when it can be asked what became of requests: the start, or when a standstill was over."""
+        turns_ms = 2 * self._account.settings.monitor_interval_ms
+        if now_ms - self._looked_ms > max(STANDSTILL_MS, turns_ms):
+            self._asking_since_ms = now_ms
+        self._looked_ms = now_ms
+        return self._asking_since_ms
 
     def _house_alerts(self, now_ms: int) -> None:
         account = self._account
