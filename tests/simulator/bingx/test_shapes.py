@@ -54,7 +54,7 @@ EXPLAINED = {
     "POST /openApi/swap/v2/trade/order": {"status", "avgPrice", "executedQty", "stopPrice"},
     "POST /openApi/swap/v2/trade/batchOrders": {"status", "avgPrice", "executedQty", "stopPrice"},
     "GET /openApi/swap/v2/quote/premiumIndex": {"fundingIntervalHours", "updateTime"},
-    "GET /openApi/swap/v2/quote/contracts": {"displayName", "brokerState"},
+    "GET /openApi/swap/v2/quote/contracts": {"displayName"},
     "GET /openApi/swap/v1/trade/fullOrder": {"isTwap", "mainOrderId"},
 }
 """Fields of newer answers that the sheet lists, and no recording has (so)."""

@@ -13,7 +13,7 @@ from holdfast.simulator.bingx import errors
 from holdfast.simulator.bingx.errors import error, invalid
 from holdfast.simulator.bingx.ids import POSITIONS
 from holdfast.simulator.bingx.render import money, number
-from holdfast.simulator.bingx.venue import Call, MarginChange, Whole
+from holdfast.simulator.bingx.venue import Call, MarginChange, Whole, stamped
 from holdfast.simulator.core.book import closing
 from holdfast.simulator.core.margin import MarginSummary, PositionRisk, notional_max
 from holdfast.simulator.core.model import CoreRefusal, Refused, SimAccount, SimOrder
@@ -218,17 +218,12 @@ def post_margin_type(call: Call) -> Whole:
     return Whole({"code": 0, "msg": ""})
 
 
-def _dual(call: Call, hedge: bool) -> Whole:
-    data = {"dualSidePosition": BOOLEANS[hedge]}
-    return Whole({"code": "0", "msg": "", "timeStamp": str(call.now_ms), "data": data})
-
-
-def get_dual(call: Call) -> Whole:
-    return _dual(call, call.account.position_mode is PositionMode.HEDGE)
+def get_dual(call: Call) -> Row:
+    return {"dualSidePosition": BOOLEANS[call.account.position_mode is PositionMode.HEDGE]}
 
 
 def post_dual(call: Call) -> Whole:
-    """To be in the mode already is no error."""
+    """To be in the mode already is no error; the code is a text here."""
     call.params.need("dualSidePosition")
     hedge = call.params.flag("dualSidePosition")
     try:
@@ -236,7 +231,8 @@ def post_dual(call: Call) -> Whole:
     except CoreRefusal as refusal:
         if refusal.why is not Refused.POSITION_MODE_SAME:
             raise
-    return _dual(call, hedge)
+    data = {"dualSidePosition": BOOLEANS[hedge]}
+    return Whole({"code": "0", "msg": "", "timeStamp": str(call.now_ms), "data": data})
 
 
 def get_asset_mode(_call: Call) -> Row:
@@ -252,9 +248,9 @@ def commission_rate(call: Call) -> Row:
     return {"commission": rates}
 
 
-def maint_margin_ratio(call: Call) -> list[Row]:
+def maint_margin_ratio(call: Call) -> Whole:
     instrument = call.instrument()
-    return [
+    rows: list[Row] = [
         {
             "tier": f"Tier {number_}",
             "symbol": instrument.symbol.dashed,
@@ -265,6 +261,7 @@ def maint_margin_ratio(call: Call) -> list[Row]:
         }
         for number_, bracket in enumerate(instrument.brackets, 1)
     ]
+    return stamped(call, rows)
 
 
 # --- isolated margin -------------------------------------------------------------------------------
@@ -303,7 +300,7 @@ def _margin_side(call: Call) -> PositionSide:
     return side
 
 
-def margin_history(call: Call) -> Row:
+def margin_history(call: Call) -> Whole:
     symbol = call.instrument().symbol
     changes = [one for one in call.venue.margin_changes.get(call.account_id, []) if one.symbol == symbol]
     rows = [
@@ -317,7 +314,7 @@ def margin_history(call: Call) -> Row:
         }
         for one in reversed(changes)
     ]
-    return {"records": rows, "total": len(rows)}
+    return stamped(call, {"records": rows, "total": len(rows)})
 
 
 # --- income ----------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def contract(number_: int, rules: SimInstrument) -> Row:
         "apiStateClose": "true" if status in (1, FORBIDDEN) else "false",
         "ensureTrigger": True,
         "triggerFeeRate": "0.00050000",
-        "brokerState": False,
+        "brokerState": "false",
         "launchTime": rules.onboard_ms,
         "maintainTime": 0,
         "offTime": 0,

@@ -11,7 +11,7 @@ from holdfast.domain.orders import PositionSide
 from holdfast.simulator.bingx import errors, ids
 from holdfast.simulator.bingx.params import Params
 from holdfast.simulator.bingx.render import Sheet, ack, number, of_order, of_stop
-from holdfast.simulator.bingx.venue import Call, Whole
+from holdfast.simulator.bingx.venue import Call, Whole, stamped
 from holdfast.simulator.bingx.wishes import LOSSES, Wish, read_wish
 from holdfast.simulator.core.model import (
     AlgoRequest,
@@ -371,7 +371,7 @@ def close_all(call: Call) -> Row:
     return {"success": [ids.of_order(order.order_id) for order in closed if order], "failed": None}
 
 
-def close_position(call: Call) -> Row:
+def close_position(call: Call) -> Whole:
     found = call.venue.positions.by_id(call.account_id, call.params.need_integer("positionId"))
     if found is None:
         raise errors.no_position()
@@ -379,7 +379,7 @@ def close_position(call: Call) -> Row:
     order = call.core.close_by_hand(call.account_id, symbol, side)
     if order is None:
         raise errors.no_position()
-    return {
+    row = {
         "orderId": ids.of_order(order.order_id),
         "positionId": str(life.position_id),
         "symbol": symbol.dashed,
@@ -388,3 +388,4 @@ def close_position(call: Call) -> Row:
         "positionSide": life.side.value.capitalize(),
         "origQty": plain(order.quantity),
     }
+    return stamped(call, row)

@@ -94,6 +94,11 @@ class Call(venue.Call):
         return self.venue.switches
 
 
+def stamped(call: Call, data: object) -> Whole:
+    """The usual envelope with a time on it, as some endpoints have it."""
+    return Whole({"code": 0, "msg": "", "timestamp": call.now_ms, "data": data})
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """An answer that does not come in the usual envelope; *body* None: no body at all."""
