@@ -308,6 +308,15 @@ async def test_the_wrong_secret_is_found_out():
         assert (answer.code, answer.status) == ("40009", 400)
 
 
+async def test_a_key_without_the_right_to_trade_may_only_read():
+    async with bitget() as w:
+        raw = Raw(w)
+        await raw.get(f"{MIX}/account/accounts")
+        w.server.core.set_rights("key", trade=False, withdraw=False)
+        assert (await raw.order()).code == "40014"
+        assert (await raw.get(f"{MIX}/account/accounts")).code == "00000"
+
+
 async def test_too_many_requests_a_second_are_refused_per_endpoint():
     async with bitget(limits=Limits()) as w:
         raw = Raw(w)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import aiohttp
+import pytest
+from aiohttp import WSMsgType
+
+from holdfast.simulator.bitget.tongue import BitgetTongue
+from holdfast.simulator.wire.sockets import Manner, Pulse
 from tests.simulator.bitget.clients import KEY, bitget
 from tests.simulator.bitget.raw import Raw
 from tests.simulator.bitget.sockets import PRODUCT, connected, event, push
@@ -124,3 +130,32 @@ async def test_accounts_hear_only_of_themselves():
         await Raw(w, "somebody-else").order()
         await heard.drain()
         assert heard.pushes("orders") == []
+
+
+async def test_a_connection_without_pings_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    """The server never asks: it waits for the client's own pings."""
+    quick = Manner(pulse=Pulse(every_s=0.1, answer_within_s=0.35, asks=False))
+    monkeypatch.setattr(BitgetTongue, "manner", quick)
+    async with bitget() as w, connected(w, "public") as silent, connected(w, "public") as alive:
+        for _ in range(8):
+            await alive.say("ping")
+            assert await alive.next() == "pong"
+            await asyncio.sleep(0.1)
+        assert (await silent.ws.receive()).type is WSMsgType.CLOSE
+        assert not alive.ws.closed
+
+
+async def test_the_admin_can_end_an_accounts_sockets():
+    async with bitget() as w, connected(w) as heard, connected(w) as stranger:
+        await heard.login()
+        await heard.until(event("login"))
+        await w.admin("POST", "/expire-stream", account=KEY)
+        assert (await heard.ws.receive()).type is WSMsgType.CLOSE
+        await stranger.say("ping")
+        assert await stranger.next() == "pong"
+
+
+async def test_there_are_no_other_sockets():
+    async with bitget() as w:
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
+            await w.http.ws_connect(f"{w.server.url}/v3/ws/public")

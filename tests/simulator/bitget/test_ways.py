@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from holdfast.domain.orders import PositionSide
+from holdfast.simulator.bitget.limits import Limits
 from tests.simulator.bitget.clients import bitget
 from tests.simulator.bitget.raw import MIX, Raw
-from tests.simulator.world import BTC, World
+from tests.simulator.world import BTC, PROMPT, World, world
 
 ORDER = f"{MIX}/order"
 
@@ -287,3 +291,77 @@ async def test_a_closed_symbol_is_off_and_refuses_orders():
         row = (await raw.get(f"{MIX}/market/contracts")).data[0]
         assert row["symbolStatus"] == "off"
         assert (await raw.order()).code == "40309"
+
+
+async def test_auto_deleveraging_has_words_of_its_own_in_both_modes():
+    async with bitget() as w:
+        raw = Raw(w)
+        await raw.order()
+        await w.admin("POST", "/adl", account="key", symbol="BTCUSDT")
+        await hedge(raw)
+        await raw.order(tradeSide="open")
+        w.server.core.liquidate("key", BTC, PositionSide.LONG)
+        rows = (await raw.get(f"{ORDER}/orders-history")).data["entrustedList"]
+        told = [row["tradeSide"] for row in rows if row["enterPointSource"] == "SYS"]
+        assert told == ["burst_close_long", "dte_sys_adl_sell_in_single_side_mode"]
+
+
+# --- what is looked up, and what is not there ------------------------------------------------------
+
+
+async def test_plans_are_found_by_their_own_names():
+    async with bitget() as w:
+        raw = Raw(w)
+        await raw.plan(clientOid="mine")
+        await raw.plan(clientOid="other", triggerPrice=str(raw.price(0.96)))
+        path = f"{ORDER}/orders-plan-pending"
+        found = (await raw.get(path, planType="normal_plan", clientOid="mine")).data["entrustedList"]
+        assert [row["clientOid"] for row in found] == ["mine"]
+        assert (await raw.get(path, planType="normal_plan", clientOid="nobody")).data["entrustedList"] == []
+        lower = str(raw.price(0.95))
+        changed = await raw.post(
+            f"{ORDER}/modify-plan-order", clientOid="mine", newTriggerPrice=lower, newSize="0.02"
+        )
+        assert changed.data["clientOid"] == "mine"
+        row = (await raw.get(path, planType="normal_plan", clientOid="mine")).data["entrustedList"][0]
+        assert (row["size"], float(row["triggerPrice"])) == ("0.02", float(lower))
+
+
+async def test_other_products_have_empty_lists():
+    async with bitget() as w:
+        raw = Raw(w)
+        await raw.order()
+        other = {"productType": "COIN-FUTURES"}
+        for path in ("market/contracts", "market/tickers", "position/all-position", "account/accounts"):
+            assert (await raw.get(f"{MIX}/{path}", **other)).data == []
+
+
+async def test_a_preset_whose_price_is_gone_is_dropped():
+    """The price runs through the preset stop while the order rests: the position has none."""
+    async with bitget() as w:
+        raw = Raw(w)
+        price = raw.price(0.97)
+        await raw.order(orderType="limit", price=str(price), presetStopLossPrice=str(round(price - 1, 1)))
+        await fall(w, "0.9")
+        assert len(await raw.positions()) == 1
+        assert await raw.plans() == []
+
+
+async def test_without_accounts_of_their_own_keys_are_unknown(tmp_path: Path):
+    accounts = tmp_path / "accounts.json"
+    accounts.write_text('[{"key": "named", "secret": "deep", "passphrase": "word", "wallet": "5"}]')
+    config = replace(PROMPT, exchange="bitget", accounts_file=accounts)
+    async with world(config) as w:
+        assert (await Raw(w).get(f"{MIX}/account/accounts")).code == "40037"
+        rows = (await Raw(w, "named", "deep", "word").get(f"{MIX}/account/accounts")).data
+        assert rows[0]["accountEquity"] == "5"
+
+
+async def test_what_others_on_the_address_use_up_counts():
+    async with bitget(limits=Limits(share=0.0)) as w:
+        raw = Raw(w)
+        w.jump(60 - w.clock.now_ms() % 60_000 / 1_000)
+        w.server.app.use_up("127.0.0.1", 6_000, w.clock.now_ms())
+        assert (await raw.get(f"{MIX}/account/accounts")).code == "429"
+        await w.admin("POST", "/reset-limits")
+        assert (await raw.get(f"{MIX}/account/accounts")).code == "00000"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import orjson
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from holdfast.domain.protocols import Clock
 from holdfast.simulator.bitget.auth import Credentials, check_sign, check_time, require_headers
@@ -54,6 +54,12 @@ class BitgetApp(WireApp[Params, Call]):
     def use_up(self, address: str, amount: int, now_ms: int) -> None:
         used = self.venue.limiter.used(address, now_ms)
         self.venue.limiter.count(address, now_ms, max(0, amount - used))
+
+    def expire_stream(self, account_id: str) -> None:
+        """Close the sockets that have logged in to the account."""
+        for socket in self.hub.sockets.all():
+            if self.hub.tongue.owner(socket) == account_id:
+                socket.close(WSCloseCode.GOING_AWAY)
 
     # --- the way in --------------------------------------------------------------------------------
 

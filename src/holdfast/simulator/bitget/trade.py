@@ -200,10 +200,9 @@ def place(call: Call, params: Params) -> Row:
 
 
 def send(call: Call, request: OrderRequest, presets: Presets = NO_PRESETS) -> SimOrder:
-    """Place it and remember its names."""
+    """Place it; its presets come to life with its fills."""
     venue = call.venue
     order = call.core.place_order(call.account_id, request)
-    venue.order_names[call.account_id, order.client_id] = order.order_id
     if presets:
         venue.presets[order.order_id] = presets
         if order.filled:
@@ -261,14 +260,7 @@ def find(account: SimAccount, names: Mapping[tuple[str, str], int], params: Para
         return number
     if "clientOid" not in params:
         raise errors.missing("orderId")
-    own = params.text("clientOid")
-    found = names.get((account.account_id, own))
-    if found is not None:
-        return found
-    # Children of plans are named by the core.
-    return next(
-        (order.order_id for order in reversed(account.orders.values()) if order.client_id == own), None
-    )
+    return names.get((account.account_id, params.text("clientOid")))
 
 
 def _order(call: Call, account: SimAccount, params: Params) -> SimOrder | None:

@@ -101,8 +101,11 @@ class Venue(venue.Venue):
 
     def _hear(self, event: CoreEvent) -> None:
         self.lives.hear(event)
-        if isinstance(event, OrderEvent) and event.fill is not None:
-            order = event.order
+        if not isinstance(event, OrderEvent):
+            return
+        order = event.order
+        self.order_names.setdefault((event.account_id, order.client_id), order.order_id)
+        if event.fill is not None:
             plan = self.plans.get(order.algo_id)
             presets = plan.presets if plan is not None else self.presets.get(order.order_id)
             if presets:

@@ -53,6 +53,12 @@ class Hand:
             order = byhand.open_position(self._world, ledger, symbol, side, quantity)
         return copy.copy(order)
 
+    def set_rights(self, account_id: str, *, trade: bool, withdraw: bool) -> None:
+        """What the account's API key may do."""
+        with self._acting(account_id) as ledger:
+            ledger.account.can_trade, ledger.account.can_withdraw = trade, withdraw
+            self._world.touch(ledger)
+
     def cancel_stops_by_hand(self, account_id: str, symbol: Symbol) -> int:
         """Cancel the symbol's conditional orders from the app; how many there were."""
         with self._acting(account_id) as ledger:
