@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.feather as feather
 import pytest
 
 from holdfast.cli.exits import Exit, Failure, explained
+from holdfast.cli.simulate import SNIPPETS
 from holdfast.store.database import open_store
 from holdfast.store.home import ExchangeAddress, Home
 
@@ -345,3 +347,14 @@ def test_an_exchange_nobody_simulates_is_refused_with_a_sentence(cli):
     ended = cli("simulator", "--exchange", "bingx", "--exchange", "mtgox", "--port", "0")
     assert ended.status == Exit.BAD_USE
     assert "found 'mtgox'" in ended.err
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("exchange", sorted(SNIPPETS))
+def test_what_the_simulator_says_to_try_works(exchange, capsys):
+    command = [sys.executable, "-m", "holdfast", "simulator", "--port", "0", "--json", "--exchange", exchange]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = json.loads(process.stdout.readline())["url"]
+        exec(textwrap.dedent(SNIPPETS[exchange].format(url=url)), {})
+        process.terminate()
+    assert "'total': 10000.0" in capsys.readouterr().out
