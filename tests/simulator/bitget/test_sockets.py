@@ -159,3 +159,17 @@ async def test_there_are_no_other_sockets():
     async with bitget() as w:
         with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
             await w.http.ws_connect(f"{w.server.url}/v3/ws/public")
+
+
+async def test_who_subscribes_again_begins_with_the_book_as_it_is():
+    async with bitget() as w, connected(w, "public") as heard:
+        arg = {"instType": PRODUCT, "channel": "books", "instId": "BTCUSDT"}
+        for op in ("subscribe", "unsubscribe", "subscribe"):
+            await heard.drain(0.2)
+            heard.frames.clear()
+            w.jump(2)
+            await heard.say({"op": op, "args": [arg]})
+            await heard.until(event(op))
+        snapshot = (await heard.until(push("books")))["data"][0]
+        there = (await Raw(w).get("/api/v2/mix/market/merge-depth", limit="max")).data
+        assert (snapshot["bids"], snapshot["asks"]) == (there["bids"], there["asks"])

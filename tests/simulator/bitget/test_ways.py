@@ -365,3 +365,47 @@ async def test_what_others_on_the_address_use_up_counts():
         assert (await raw.get(f"{MIX}/account/accounts")).code == "429"
         await w.admin("POST", "/reset-limits")
         assert (await raw.get(f"{MIX}/account/accounts")).code == "00000"
+
+
+# --- money adds up ---------------------------------------------------------------------------------
+
+
+async def test_bills_fills_and_past_positions_agree_with_the_wallet():
+    async with bitget() as w:
+        raw = Raw(w)
+        await raw.order(size="0.03")
+        await fall(w, "0.99")
+        await raw.order(side="sell", size="0.01", reduceOnly="YES")
+        w.server.core.set_funding(BTC, Decimal("0.001"), 1_000)
+        w.jump(3)
+        await raw.order(side="sell", size="0.02", reduceOnly="YES")
+        bills = (await raw.get(f"{MIX}/account/bill", symbol="")).data["bills"]
+        kinds = [bill["businessType"] for bill in reversed(bills)]
+        assert kinds == ["trans_from_exchange", "buy", "sell", "contract_settle_fee", "sell"]
+        traded = [bill for bill in bills if bill["businessType"] in ("buy", "sell")]
+        assert all(Decimal(bill["fee"]) < 0 for bill in traded)
+        moved = sum(Decimal(bill["amount"]) + Decimal(bill["fee"]) for bill in bills)
+        wallet = w.server.core.view("key").wallet
+        assert moved == wallet == Decimal(bills[0]["balance"])
+        fills = (await raw.get(f"{ORDER}/fills")).data["fillList"]
+        fees = [Decimal(fill["feeDetail"][0]["totalFee"]) for fill in reversed(fills)]
+        past = (await raw.get(f"{MIX}/position/history-position")).data["list"][0]
+        assert Decimal(past["openFee"]) == fees[0]
+        assert Decimal(past["closeFee"]) == sum(fees[1:])
+        assert Decimal(past["pnl"]) == sum(Decimal(fill["profit"]) for fill in fills)
+        assert Decimal(past["totalFunding"]) < 0
+        assert Decimal(past["netProfit"]) == wallet - 10_000
+        assert (past["openTotalPos"], past["closeTotalPos"]) == ("0.03", "0.03")
+
+
+async def test_a_position_that_turns_around_is_two_lives():
+    async with bitget() as w:
+        raw = Raw(w)
+        await raw.order(size="0.01")
+        await raw.stop()
+        await raw.order(side="sell", size="0.03")
+        held = (await raw.positions())[0]
+        assert (held["holdSide"], held["total"]) == ("short", "0.02")
+        past = (await raw.get(f"{MIX}/position/history-position")).data["list"]
+        assert [(row["holdSide"], row["closeTotalPos"]) for row in past] == [("long", "0.01")]
+        assert await raw.plans() == []
