@@ -16,7 +16,7 @@ from holdfast.engine.account import Account
 from holdfast.engine.apply import Applier
 from holdfast.engine.events import Answered, ReadDone, Told
 from holdfast.engine.executor import settle
-from holdfast.exchanges.port import OrderNews, PositionNews, StopNews
+from holdfast.exchanges.port import OrderNews, PositionNews, StopNews, StreamState
 from tests.decisions.examples import BTC, ETH, NOW_MS, D, intent, journaled
 from tests.decisions.holdings import KEY, OURS, fill, order, position, refused, stop, tracked
 from tests.engine.parts import FakeClock, FakeExchange, FakeIds, FakeMemory, state
@@ -180,6 +180,15 @@ def test_refused_stop_alert_ends_when_one_stands(bench: Bench) -> None:
     bench.applier.protected(KEY, stop())
     assert bench.account.alerts.views() == ()
     assert bench.memory.words("protect") == [(1, D(49_000))]
+
+
+def test_failing_read_of_prices_ends_with_the_stream_that_brings_them(bench: Bench) -> None:
+    """They are not asked for any more, so no answer could end the alert (seed 40028, L3)."""
+    bench.told(StreamState(stream="market", up=False, cause="cut"))
+    bench.applier.apply(ReadDone(Want(Read.MARKS, None, NOW_MS), None, refused(RejectReason.CLOCK)))
+    assert "READ_FAILING" in {view.id for view in bench.account.alerts.views()}
+    bench.told(StreamState(stream="market", up=True, cause="data"))
+    assert bench.account.alerts.views() == ()
 
 
 def test_where_a_stop_should_stand_is_remembered_not_where_it_can(bench: Bench) -> None:

@@ -76,7 +76,8 @@ class Applier:
         self._missing: set[Read] = set()
         self._protected: dict[PositionKey, tuple[int, str]] = {}
         self._stream_marks: dict[Symbol, Mark] = {}
-        self._user_up = False
+        self.gap_ms = 0
+        """When the account's stream last came up, on our clock: before that it may have missed anything."""
         self._market_up = False
         self.clock_ms = 0
         self._marks_read_ms = 0
@@ -195,8 +196,6 @@ class Applier:
             self._market_up = news.up
             account.price_source = "ws" if news.up else "rest"
             account.socket_down_since_ms = None if news.up else (account.socket_down_since_ms or heard_ms)
-        else:
-            self._user_up = news.up
         if news.up:
             account.counters["ws_connects"] += 1
             account.relieved("STREAM_DOWN", news.stream)
@@ -205,8 +204,12 @@ class Applier:
             text = f"the {news.stream} stream is down ({news.cause}): reading by REST"
             account.concern(Concern("STREAM_DOWN", "warning", news.stream, text))
         if news.stream == "user" and news.up:
-            for read in (Read.POSITIONS, Read.STOPS, Read.ORDERS, Read.BALANCE):
+            self.gap_ms = heard_ms
+            for read in (Read.POSITIONS, Read.BALANCE):
                 yield Want(read, None, heard_ms, urgent=True)
+        elif news.up:
+            # Prices are no longer asked for, so no answer could end this.
+            account.relieved("READ_FAILING", Read.MARKS.value)
 
     # --- reads ---------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from holdfast.engine.account import Account
 from holdfast.engine.apply import RULES_MS, Applier
 from holdfast.engine.bookkeeper import Bookkeeper
 from holdfast.engine.boundary import Boundary
+from holdfast.engine.census import census_wants
 from holdfast.engine.desk import OperatorDesk, tell
 from holdfast.engine.entries import Entries
 from holdfast.engine.events import Answered, Applied, Event, Inbox, Ordered, Signals, Tick, Told
@@ -366,8 +367,7 @@ class Supervisor:
         account = self.account
         fresh = account.settings.freshness
         extra = (
-            Want(Read.STOPS, None, account.state.census_ms + fresh.census_ms),
-            Want(Read.ORDERS, None, account.state.orders_census_ms + fresh.census_ms),
+            *census_wants(account.state, fresh, self.applier.gap_ms),
             Want(Read.CLOCK, None, self.applier.clock_ms + fresh.clock_ms),
             Want(Read.RULES, None, (account.state.rules_read_ms or account.started_ms) + RULES_MS),
             *self.applier.price_wants(now),
