@@ -60,7 +60,9 @@ async def failing_disk(world: World, kind: str) -> None:
     settle_ms = world.settings.breakers.settle_ms
     world.scripted.wishes.clear()
     await assert_exit_booked(world, BTC, "manual")
-    assert watch.over("STORE_UNWRITABLE", at_ms), "no word that it is over"
+    await world.until(
+        lambda: bool(watch.over("STORE_UNWRITABLE", at_ms)), "the end of it told", cycle_ms(world)
+    )
     world.scripted.wishes[ETH] = Direction.LONG
     await world.until(lambda: covered(world, ETH), "entries again", settle_ms + 15_000)
     await assert_flat_end(world)
