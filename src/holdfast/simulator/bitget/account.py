@@ -14,7 +14,7 @@ from holdfast.simulator.bitget import errors
 from holdfast.simulator.bitget.lives import Life
 from holdfast.simulator.bitget.pages import listed, page
 from holdfast.simulator.bitget.params import PRODUCT
-from holdfast.simulator.bitget.render import MARGIN_WORDS, position_row, trade_side
+from holdfast.simulator.bitget.render import MARGIN_WORDS, funding_paid, position_row, trade_side
 from holdfast.simulator.bitget.trade import HOLD_SIDES, MARGIN_MODES
 from holdfast.simulator.bitget.venue import MARGIN_COIN, Call, hedge
 from holdfast.simulator.core.margin import MarginSummary
@@ -121,16 +121,7 @@ def get_past_positions(call: Call) -> Row:
 
 def funding_of(view: SimAccount, life: Life) -> Decimal:
     """Funding paid (negative) or received while it was open."""
-    return sum(
-        (
-            income.amount
-            for income in view.incomes
-            if income.type == "FUNDING_FEE"
-            and income.symbol == life.symbol
-            and life.opened_ms <= income.at_ms <= life.updated_ms
-        ),
-        ZERO,
-    )
+    return sum(funding_paid(view, life.symbol, life.opened_ms, life.updated_ms), ZERO)
 
 
 def past_row(view: SimAccount, life: Life) -> Row:

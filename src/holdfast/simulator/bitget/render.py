@@ -350,7 +350,7 @@ def position_row(venue: Venue, account: SimAccount, risk: PositionRisk, summary:
         "keepMarginRate": plain(bracket_of(instrument, abs(risk.notional)).maintenance_ratio),
         "markPrice": plain(risk.mark),
         "breakEvenPrice": fine(risk.break_even_price),
-        "totalFee": _funding(account, risk, life.opened_ms if life else 0),
+        "totalFee": _funding(account, risk.symbol, life.opened_ms if life else 0),
         "deductedFee": fine(life.open_fee + life.close_fee) if life else "0",
         "marginRatio": fine(margin_ratio(risk, summary)),
         "assetMode": "single",
@@ -365,13 +365,26 @@ def position_row(venue: Venue, account: SimAccount, risk: PositionRisk, summary:
     }
 
 
-def _funding(account: SimAccount, risk: PositionRisk, since_ms: int) -> str:
+def funding_paid(
+    account: SimAccount, symbol: Symbol, since_ms: int, until_ms: int | None = None
+) -> list[Decimal]:
+    """What a symbol's fundings took (negative) or brought in that time, newest first."""
+    found: list[Decimal] = []
+    for income in reversed(account.incomes):
+        if income.at_ms < since_ms:
+            break
+        if (
+            income.type == "FUNDING_FEE"
+            and income.symbol == symbol
+            and (until_ms is None or income.at_ms <= until_ms)
+        ):
+            found.append(income.amount)
+    return found
+
+
+def _funding(account: SimAccount, symbol: Symbol, since_ms: int) -> str:
     """Funding since the position was opened; empty before the first."""
-    paid = [
-        income.amount
-        for income in account.incomes
-        if income.type == "FUNDING_FEE" and income.symbol == risk.symbol and income.at_ms >= since_ms
-    ]
+    paid = funding_paid(account, symbol, since_ms)
     return plain(sum(paid, ZERO)) if paid else ""
 
 
