@@ -286,21 +286,3 @@ def test_a_bot_that_dies_is_born_again_and_a_paused_one_wakes() -> None:
     assert seen.notes == {"lives": 3, "paused": True, "awake": True}
     assert [played.hits for played in seen.played] == [2, 1, 1]
     assert seen.played[1].ended_ms == FIRST_MS + 120_000
-
-
-def test_the_same_schedule_on_the_same_world_ends_in_the_same_digest() -> None:
-    """The troubles themselves bring no chance of their own."""
-    schedule = schedule_of(
-        9,
-        5 * MINUTE_MS,
-        [
-            trouble("error_after", 70_000, target="all", numbers={"probability": 0.4}),
-            trouble("killed_at_effect", 120_000, numbers={"nth": 7}),
-            trouble("closed_by_hand", 180_000),
-            trouble("slow_network", 200_000, target="all"),
-        ],
-    )
-    first, second = world_of(schedule).result, world_of(schedule).result
-    assert first is not None
-    assert second is not None
-    assert (first.event_digest, first.wire_digest) == (second.event_digest, second.wire_digest)

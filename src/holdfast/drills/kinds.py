@@ -53,6 +53,8 @@ class Moment(StrEnum):
     """What a trouble may wait for before it strikes, so that it strikes where it hurts."""
 
     NOW = ""
+    ENTRY = "entry"
+    """The bot has just decided to enter; nothing of it has left yet."""
     SUBMIT = "submit"
     """An order or stop of the bot has just reached the exchange and is not answered yet."""
     FILL = "fill"

@@ -32,6 +32,8 @@ from holdfast.engine.memory import JournalSaysNo, MemoryUnwritable
 
 DAWDLE_S = 2.0
 """Between the check and the act: a slow quote, a busy loop."""
+RETRY_S = 1.0
+"""Between a try and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +54,25 @@ def _replaced(owner: Any, name: str, wrong: Any) -> Iterator[None]:
 
 async def _plainly(executor: Executor, approved: Approved, dawdle_s: float = 0.0) -> Outcome:
     """Write ahead, dawdle, and send, without a look at what changed meanwhile."""
-    journaled = approved.journaled
     try:
-        await executor._remember(journaled)
+        await executor._remember(approved.journaled)
     except (JournalSaysNo, MemoryUnwritable) as no:
-        outcome: Outcome = Unavailable(cause=str(no))
-    else:
-        await asyncio.sleep(dawdle_s)
-        outcome = await executor._exchange.submit(approved)
-    executor._answer(journaled, outcome)
-    return outcome
+        return Unavailable(cause=str(no))
+    await asyncio.sleep(dawdle_s)
+    return await executor._exchange.submit(approved)
 
 
 def _new_id_per_retry() -> AbstractContextManager[None]:
-    """An entry without an answer is simply sent again, under a new id."""
+    """An entry without an answer is taken for failed and, after a pause, sent again under a new id."""
 
     async def send(self: Executor, approved: Approved, _approve: Any) -> None:
         outcome = await _plainly(self, approved)
         if approved.intent.purpose is Purpose.ENTER and isinstance(outcome, Unknown):
-            await _plainly(self, replace(approved, journaled=self.identify(approved.intent)))
+            self._answer(approved.journaled, Unavailable(cause=outcome.cause))
+            await asyncio.sleep(RETRY_S)
+            approved = replace(approved, journaled=self.identify(approved.intent))
+            outcome = await _plainly(self, approved)
+        self._answer(approved.journaled, outcome)
 
     return _replaced(Executor, "_send", send)
 
@@ -79,7 +81,8 @@ def _check_await_act() -> AbstractContextManager[None]:
     """The gate is asked, then time passes, then the entry is sent: a kill in between is not seen."""
 
     async def send(self: Executor, approved: Approved, _approve: Any) -> None:
-        await _plainly(self, approved, DAWDLE_S if approved.intent.purpose.raises_risk else 0.0)
+        dawdle_s = DAWDLE_S if approved.intent.purpose.raises_risk else 0.0
+        self._answer(approved.journaled, await _plainly(self, approved, dawdle_s))
 
     return _replaced(Executor, "_send", send)
 

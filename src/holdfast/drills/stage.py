@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from holdfast.drills.hand import Hand
 from holdfast.drills.kinds import KINDS, Moment, Plane
+from holdfast.drills.lives import Life
 from holdfast.drills.machine import Disk, Machine
 from holdfast.drills.person import Person
 from holdfast.drills.plan import Heal, Schedule, Trouble, faults_of
@@ -69,7 +70,7 @@ class WorldStage:
 
 
 class Moments:
-    """Tells when something worth waiting for happens: by the exchange, never by the bot's word."""
+    """Tells when something worth waiting for happens: by the exchange, and of decisions by the bot's log."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -82,6 +83,7 @@ class Moments:
         }
         world.server.log.listen(self._arrived)
         world.server.core.listen(self._told, prices=False)
+        world.listeners.append(self._said)
 
     async def wait(self, moment: Moment, until_ms: int) -> bool:
         """False when it has not come by *until_ms*."""
@@ -112,6 +114,11 @@ class Moments:
             self._happens(Moment.SUBMIT)
         elif arrival.path.endswith("/positionRisk"):
             self._happens(Moment.RECONCILE)
+
+    def _said(self, _life: Life, event: str, fields: dict[str, object]) -> None:
+        # What is decided has a correlation id; that it was opened is said without one.
+        if event == "decision.entry" and fields.get("correlation_id"):
+            self._happens(Moment.ENTRY)
 
     def _told(self, event: CoreEvent) -> None:
         self._changed.set()

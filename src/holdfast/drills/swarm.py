@@ -33,8 +33,11 @@ QUIET_START_MS = 120_000
 QUIET_END_SHARE = 0.05
 SELDOM = frozenset({"send", "order", "close", "stop", "cancel", "find", "trades", "key", "rules", "config"})
 """Requests that are made now and then only: what is to strike them has to last."""
+DECISIVE = frozenset({"send", "order", "close", "stop", "positions"})
+"""What costs money when it fails or lies: half of the troubles go there, where their kind allows."""
+DECISIVE_SHARE = 0.5
 LASTING = Span(10 * 60_000, 2 * 60_000, 30 * 60_000)
-OFTEN_MIN = 0.3
+OFTEN_MIN = 0.5
 WORST_MOMENTS = (Moment.NOW, Moment.SUBMIT, Moment.FILL, Moment.RECONCILE)
 """When a process dies or stands still: anywhere, and where most is under way."""
 
@@ -46,7 +49,7 @@ def draw(seed: int, hours: float) -> Schedule:
     drawn = [
         each
         for kind in KINDS.values()
-        if _chance(seed, kind.name, "exists").random() < share
+        if _chance(seed, kind.name, "exists").random() < share * max(1.0, kind.per_hour)
         for each in _strikes(_chance(seed, kind.name), kind, length_ms)
     ]
     order = _chance(seed, "order")
@@ -70,7 +73,7 @@ def _strikes(chance: random.Random, kind: Kind, length_ms: int) -> Iterable[Trou
 
 
 def _trouble(chance: random.Random, kind: Kind, at_ms: int) -> Trouble:
-    target, numbers = chance.choice(kind.targets), _numbers(chance, kind)
+    target, numbers = _target(chance, kind), _numbers(chance, kind)
     lasts_ms = kind.lasts_ms
     if lasts_ms and target in SELDOM:
         lasts_ms = LASTING
@@ -85,6 +88,12 @@ def _trouble(chance: random.Random, kind: Kind, at_ms: int) -> Trouble:
         for_ms=int(_number(chance, lasts_ms)) if lasts_ms else 0,
         numbers=numbers,
     )
+
+
+def _target(chance: random.Random, kind: Kind) -> str:
+    decisive = [target for target in kind.targets if target in DECISIVE]
+    narrowed = chance.random() < DECISIVE_SHARE
+    return chance.choice(decisive if decisive and narrowed else kind.targets)
 
 
 def _numbers(chance: random.Random, kind: Kind) -> dict[str, Number]:
