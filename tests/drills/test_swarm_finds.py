@@ -16,7 +16,7 @@ ONCE = (1, 2, 4, 5, 7)
 TWICE = 3
 HUNT_FROM = {
     "new-id-per-retry": 1,
-    "check-await-act": 2,
+    "check-await-act": 11,
     "trust-empty-answer": 7,
     "stop-cancelled-first": 1,
     "set-order": 1,
