@@ -131,6 +131,7 @@ async def test_a_stop_stands_among_the_open_orders_and_ends_the_position(pair: t
         ("market", {"triggerPrice": 1.03}, "TRIGGER_MARKET"),
         ("limit", {"triggerPrice": 0.97}, "TRIGGER_LIMIT"),
         ("market", {"trailingPercent": 1, "trailingTriggerPrice": 1.02}, "TRAILING_STOP_MARKET"),
+        ("market", {"trailingAmount": 100}, "TRAILING_STOP_MARKET"),
     ],
 )
 async def test_every_conditional_type_is_taken_and_listed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.orders import PositionSide, Side
 from holdfast.simulator.core.engine import Core
-from holdfast.simulator.core.model import AlgoStatus, CoreRefusal, Refused, SimAlgo
+from holdfast.simulator.core.model import AlgoStatus, AlgoType, CoreRefusal, Refused, SimAlgo
 from tests.simulator.core.build import FOO, ME, buy, core, flat, go, held, line, order, protect, sell, stop
 
 D = Decimal
@@ -121,3 +122,16 @@ def test_a_reduce_only_order_larger_than_the_position_is_refused_there() -> None
     caught = refusal(world, order(Side.SELL, "4", reduce_only=True))
     assert (caught.why, caught.detail["held"]) == (Refused.REDUCE_ONLY, D(3))
     assert refusal(world, order(Side.BUY, "1", reduce_only=True)).detail["held"] == 0
+
+
+def test_a_trailing_stop_follows_at_a_distance() -> None:
+    world = core(line(100, 110), line(110, 104))
+    buy(world)
+    trailing = stop(type=AlgoType.TRAILING_STOP_MARKET, callback_distance=D(4), quantity="1")
+    made = world.place_algo(ME, replace(trailing, trigger_price=None))
+    assert algos(world)[0].trigger_price == 96
+    go(world, 60)
+    assert algos(world)[0].trigger_price == 106
+    go(world, 60)
+    assert held(world) == 0
+    assert world.view(ME).algos[made.algo_id].status is AlgoStatus.FINISHED

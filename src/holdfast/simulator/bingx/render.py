@@ -127,6 +127,7 @@ class Sheet:
             "workingType": WORKINGS[algo.working],
             "triggerOrderId": ids.of_order(algo.order_id) if algo.order_id and child is None else 0,
             "trailingStopRate": float(algo.callback_rate / 100) if algo.callback_rate else 0,
+            "trailingStopDistance": number(algo.callback_distance or ZERO),
             "priceRate": float(algo.callback_rate / 100) if algo.callback_rate else 0,
             "postOnly": False,
             "reduceOnly": algo.reduce_only,

@@ -213,6 +213,7 @@ def _conditional(call: Call, params: Params, instrument: SimInstrument, common: 
         position_side=common.position_side,
         activate_price=params.decimal("activationPrice") if trailing else None,
         callback_rate=_callback(params) if trailing else None,
+        callback_distance=params.decimal("price") if trailing and "priceRate" not in params else None,
         client_id=own_id,
         tied=not plain and call.switches.stops_end_with_position,
     )
@@ -237,9 +238,9 @@ def _trigger_type(
     return priced if common.type == "TRIGGER_LIMIT" else at_market
 
 
-def _callback(params: Params) -> Decimal:
-    """Per cent. A distance in quote (`price`) is not simulated."""
+def _callback(params: Params) -> Decimal | None:
+    """Per cent; None when a distance (`price`) is given instead."""
     rate = params.decimal("priceRate")
-    if rate is None:
+    if rate is None and "price" not in params:
         raise errors.invalid("priceRate: This field is required.")
-    return rate * 100
+    return None if rate is None else rate * 100

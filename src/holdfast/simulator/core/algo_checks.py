@@ -56,6 +56,8 @@ def _check_form(request: AlgoRequest) -> None:
         raise CoreRefusal(Refused.CLOSE_STOP_WITH_REDUCE_ONLY)
     if request.type is AlgoType.TRAILING_STOP_MARKET:
         rate = request.callback_rate or ZERO
+        if (request.callback_distance or ZERO) > 0:
+            return
         if not CALLBACK[0] <= rate <= CALLBACK[1]:
             raise CoreRefusal(Refused.PRECISION, field="callback_rate")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from holdfast.domain.numbers import ONE, ZERO, ceil_to, floor_to
+from holdfast.domain.numbers import ZERO, ceil_to, floor_to
 from holdfast.domain.orders import Side
 from holdfast.domain.symbol import Symbol
 from holdfast.simulator.core.algo_checks import LIMIT_TYPES, check_algo, rising, watched_price
@@ -84,6 +84,7 @@ def accept(world: World, ledger: Ledger, request: AlgoRequest, parent_id: int = 
         updated_ms=world.now_ms,
         activate_price=request.activate_price,
         callback_rate=request.callback_rate,
+        callback_distance=request.callback_distance,
         tied=request.tied,
         parent_id=parent_id,
     )
@@ -181,7 +182,8 @@ def trigger(world: World, quote: Quote) -> None:
 
 
 def _reached(algo: SimAlgo, price: Decimal) -> bool:
-    if not algo.trigger_price or (algo.callback_rate is not None and not algo.activated):
+    waiting = algo.type is AlgoType.TRAILING_STOP_MARKET and not algo.activated
+    if waiting or not algo.trigger_price:
         return False
     return price >= algo.trigger_price if rising(algo.type, algo.side) else price <= algo.trigger_price
 
@@ -192,7 +194,7 @@ def _held_back(quote: Quote, algo: SimAlgo) -> bool:
 
 
 def _trail(world: World, ledger: Ledger, algo: SimAlgo, price: Decimal) -> None:
-    """Activate, then follow the extreme; the trigger stands callbackRate per cent behind it."""
+    """Activate, then follow the extreme; the trigger stands a rate or a distance behind it."""
     selling = algo.side is Side.SELL
     if not algo.activated:
         activate = algo.activate_price or ZERO
@@ -214,11 +216,11 @@ def _activate(world: World, ledger: Ledger, algo: SimAlgo, price: Decimal) -> No
 def _follow(world: World, algo: SimAlgo, price: Decimal) -> None:
     algo.extreme = price
     tick = world.quotes[algo.symbol].tick
-    behind = (algo.callback_rate or ZERO) / 100
+    behind = algo.callback_distance or price * (algo.callback_rate or ZERO) / 100
     if algo.side is Side.SELL:
-        algo.trigger_price = floor_to(price * (ONE - behind), tick)
+        algo.trigger_price = floor_to(price - behind, tick)
     else:
-        algo.trigger_price = ceil_to(price * (ONE + behind), tick)
+        algo.trigger_price = ceil_to(price + behind, tick)
 
 
 def start(world: World, ledger: Ledger, algo: SimAlgo) -> None:

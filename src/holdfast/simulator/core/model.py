@@ -169,6 +169,8 @@ class AlgoRequest:
     activate_price: Decimal | None = None
     callback_rate: Decimal | None = None
     """Per cent, 0.1 to 10."""
+    callback_distance: Decimal | None = None
+    """In quote; instead of a rate."""
     client_id: str = ""
     tied: bool = False
     """It ends with the position it closes, as a closePosition order does."""
@@ -256,6 +258,7 @@ class SimAlgo:
     actual_price: Decimal = ZERO
     actual_quantity: Decimal = ZERO
     reject_reason: str = ""
+    callback_distance: Decimal | None = field(default=None, repr=False)
     parent_id: int = field(default=0, repr=False)
     """The order it was attached to; 0 for none."""
     tied: bool = False
