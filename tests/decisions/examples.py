@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from holdfast.decisions.gate import GateContext, Limits, Mode, OperatorState, Room
-from holdfast.domain.account import Balance, Fact, Mark, PositionMode, Quote
+from holdfast.domain.account import Balance, Fact, MarginMode, Mark, PositionMode, Quote
 from holdfast.domain.instrument import Bracket, Instrument
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.orders import ClientOrderId, Side
@@ -107,6 +107,8 @@ def context(**changes: Any) -> GateContext:
         balance=Fact(BALANCE, NOW_MS - 2_000, NOW_MS - 1_900),
         expected_position_mode=PositionMode.ONE_WAY,
         actual_position_mode=PositionMode.ONE_WAY,
+        expected_margin_mode=MarginMode.CROSS,
+        actual_margin_mode=MarginMode.CROSS,
         can_trade=True,
         instrument=INSTRUMENT,
         mark=mark(),

@@ -22,7 +22,7 @@ from holdfast.decisions.gate import (
     room_refusals,
 )
 from holdfast.decisions.refusals import WORDS
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.intents import Intent, Purpose
 from holdfast.domain.invariant import InvariantViolation
 from holdfast.domain.numbers import floor_to
@@ -76,6 +76,8 @@ ONE_BROKEN = [
     (Refusal.MARK_STALE, {}, {"mark": mark(age_ms=3_001)}),
     (Refusal.POSITION_MODE, {}, {"actual_position_mode": PositionMode.HEDGE}),
     (Refusal.POSITION_MODE, {}, {"actual_position_mode": None}),
+    (Refusal.MARGIN_MODE, {}, {"actual_margin_mode": MarginMode.ISOLATED}),
+    (Refusal.MARGIN_MODE, {}, {"actual_margin_mode": None}),
     (Refusal.NO_TRADE_PERMISSION, {}, {"can_trade": False}),
     (Refusal.NO_TRADE_PERMISSION, {}, {"can_trade": None}),
     (Refusal.UNRESOLVED_INTENT, {}, {"unresolved_intents": 1}),

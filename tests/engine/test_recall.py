@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection
 
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import PositionKey
 from holdfast.domain.intents import Accepted, Intent, Purpose, Unknown
 from holdfast.domain.orders import ClientOrderId, ExchangeStatus, OrderState, PositionSide, Side, StopStatus
 from holdfast.drills.blocking import DrillBlocking
@@ -405,11 +405,14 @@ async def test_exit_not_read_yet_is_found_again_and_can_be_corrected(home: Home)
 
 
 async def test_hedge_positions_come_back_on_their_own_side(home: Home) -> None:
-    memory = await home.start(position_mode=PositionMode.HEDGE)
-    memory.open_trade(tracked(trade_id=-1), None, 5)
+    """Both sides of a symbol may be held; and somebody may have switched the account's mode (seed 100001)."""
+    memory = await home.start()
+    sides = [PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT]
+    for number, side in enumerate(sides):
+        memory.open_trade(tracked(trade_id=-1 - number, key=PositionKey(KEY.symbol, side)), None, 5)
     await settled(memory)
-    found = await (await home.start(position_mode=PositionMode.HEDGE)).recall()
-    assert [each.key.side for each in found.tracked] == [PositionSide.LONG]
+    found = await (await home.start()).recall()
+    assert [each.key.side for each in found.tracked] == sides
 
 
 async def test_kill_and_mode_outlive_a_restart(home: Home) -> None:

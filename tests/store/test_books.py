@@ -82,7 +82,7 @@ def test_a_life_from_entry_to_exit(store: Store):
 def test_the_same_position_is_never_open_twice(store: Store):
     _open(store)
     with pytest.raises(
-        TradeOpenAlready, match="expected no open trade of acc-1 BTC/USDT:USDT long, found one"
+        TradeOpenAlready, match=r"no open trade of acc-1 BTC/USDT:USDT long \(both\), found one"
     ):
         _open(store)
     _open(store, side=Direction.SHORT)

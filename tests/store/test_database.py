@@ -86,11 +86,11 @@ def test_a_newer_schema_is_refused_and_left_alone(store: Store, target: str):
     store.close()
     before = Path(target).read_bytes() if store.dialect == "sqlite" else b""
     try:
-        _refused(target, "expected schema version 0001 or older, found 9999")
+        _refused(target, f"expected schema version {revisions.HEAD} or older, found 9999")
         if before:
             assert Path(target).read_bytes() == before
     finally:
-        store.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '0001'")))
+        store.write(lambda c: c.execute(text(f"UPDATE alembic_version SET version_num = '{revisions.HEAD}'")))
 
 
 def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path):
@@ -255,7 +255,9 @@ def test_opening_read_only_changes_nothing(sqlite_path: Path, tmp_path: Path):
     assert sqlite_path.read_bytes() == before
     _refused(tmp_path / "none.db", "expected a database, found no file", read_only=True)
     (tmp_path / "empty.db").touch()
-    _refused(tmp_path / "empty.db", "expected schema version 0001, found an empty", read_only=True)
+    _refused(
+        tmp_path / "empty.db", f"expected schema version {revisions.HEAD}, found an empty", read_only=True
+    )
 
 
 def test_sqlite_flushes_each_commit_to_the_disk(sqlite_store: Store):

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from holdfast.decisions.breakers import BreakerLimits
 from holdfast.decisions.gate import Limits
 from holdfast.decisions.policy import Freshness, Protection
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.symbol import BadSymbol, Symbol
 from holdfast.engine.liquidation import LiquidationConfig
 from holdfast.engine.settings import Trading
@@ -88,6 +88,7 @@ class Http(_Part):
 
 class Engine(_Part):
     position_mode: PositionMode = PositionMode.ONE_WAY
+    margin_mode: MarginMode = MarginMode.CROSS
     monitor_interval_ms: int = Field(default=5_000, ge=500, le=60_000)
     liquidate_on_sigterm: bool = True
     resume_liquidation: bool = True

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from holdfast.decisions.policy import Freshness, Protection
-from holdfast.domain.account import AccountConfig, Balance, Fact, Mark, Position, PositionKey, PositionMode
+from holdfast.domain.account import (
+    AccountConfig,
+    Balance,
+    Fact,
+    MarginMode,
+    Mark,
+    Position,
+    PositionKey,
+    PositionMode,
+)
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Journaled, Outcome, Purpose
 from holdfast.domain.numbers import ZERO
@@ -71,6 +80,12 @@ class Facts:
     protection: Protection
     freshness: Freshness
     expected_mode: PositionMode
+    expected_margin: MarginMode = MarginMode.CROSS
+    expected_leverage: int = 0
+    leverage: Mapping[Symbol, int] = field(default_factory=dict)
+    """As it was read or heard last; 0 = not known."""
+    config_told_ms: int = 0
+    """When the exchange told last that a setting was changed, without saying to what."""
     two_stops_may_stand: bool = True
     whole_stops: bool = True
     """The exchange offers stops that close the whole position."""

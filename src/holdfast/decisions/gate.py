@@ -10,7 +10,7 @@ from typing import final
 
 from holdfast.decisions.limits import Limits, limit_faults
 from holdfast.decisions.stop_price import margin_needed, notional_cap, stop_fault
-from holdfast.domain.account import Balance, Fact, Mark, PositionMode, Quote
+from holdfast.domain.account import Balance, Fact, MarginMode, Mark, PositionMode, Quote
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.invariant import require
@@ -66,6 +66,7 @@ class Refusal(StrEnum):
     MARK_STALE = "mark_stale"
     CLOCK_SKEW = "clock_skew"
     POSITION_MODE = "position_mode"
+    MARGIN_MODE = "margin_mode"
     NO_TRADE_PERMISSION = "no_trade_permission"
     UNRESOLVED_INTENT = "unresolved_intent"
     ALREADY_IN_POSITION = "already_in_position"
@@ -205,6 +206,8 @@ class GateContext:
     balance: Fact[Balance] | None
     expected_position_mode: PositionMode
     actual_position_mode: PositionMode | None
+    expected_margin_mode: MarginMode
+    actual_margin_mode: MarginMode | None
     can_trade: bool | None
     instrument: Instrument
     mark: Mark | None
@@ -375,6 +378,7 @@ _ENTRY_CHECKS: Mapping[Refusal, Callable[[_Entry], bool]] = {
     ),
     Refusal.MARK_INSANE: lambda e: e.context.mark is not None and not e.mark_price,
     Refusal.POSITION_MODE: lambda e: e.context.actual_position_mode is not e.context.expected_position_mode,
+    Refusal.MARGIN_MODE: lambda e: e.context.actual_margin_mode is not e.context.expected_margin_mode,
     Refusal.NO_TRADE_PERMISSION: lambda e: e.context.can_trade is not True,
     Refusal.UNRESOLVED_INTENT: lambda e: e.context.unresolved_intents > 0,
     Refusal.ALREADY_IN_POSITION: lambda e: e.context.position_quantity != 0,

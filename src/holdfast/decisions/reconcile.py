@@ -94,7 +94,7 @@ def reconcile(facts: Facts) -> tuple[Finding, ...]:
             findings += _missing(facts.tracked[key], facts)
     findings += [OrphanStop(stop) for stop in orphans(facts)]
     findings += [ForeignOrder(order) for order in _foreign(facts)]
-    findings += _drift(facts)
+    findings += drift(facts)
     return tuple(findings)
 
 
@@ -159,10 +159,20 @@ def _system(order: Order) -> bool:
     )
 
 
-def _drift(facts: Facts) -> list[Finding]:
+def drift(facts: Facts) -> list[Drift]:
+    """Settings of the account that are not as configured: the mode of positions and of margin, and leverage
+    where a position stands (elsewhere it is simply set back before an entry)."""
     if facts.config is None:
         return []
-    found = facts.config.value.position_mode
-    if found is facts.expected_mode:
-        return []
-    return [Drift("position_mode", "", facts.expected_mode.value, found.value)]
+    config, found = facts.config.value, []
+    if config.position_mode is not facts.expected_mode:
+        found.append(Drift("position_mode", "", facts.expected_mode.value, config.position_mode.value))
+    for symbol in sorted(facts.instruments):
+        mode = config.margin_mode.get(symbol, facts.expected_margin)
+        if mode is not facts.expected_margin:
+            found.append(Drift("margin_mode", str(symbol), facts.expected_margin.value, mode.value))
+    for symbol in sorted({key.symbol for key in facts.positions} & facts.leverage.keys()):
+        leverage = facts.leverage[symbol]
+        if leverage and leverage != facts.expected_leverage:
+            found.append(Drift("leverage", str(symbol), str(facts.expected_leverage), str(leverage)))
+    return found

@@ -20,6 +20,7 @@ WORDS: Mapping[Refusal, str] = {
     Refusal.MARK_STALE: "the mark price is too old; this lifts with the next price",
     Refusal.CLOCK_SKEW: "our clock and the exchange's differ too much; check time synchronisation",
     Refusal.POSITION_MODE: "the account's position mode is not the configured one; change one of them",
+    Refusal.MARGIN_MODE: "the symbol's margin mode is not the configured one; change one of them",
     Refusal.NO_TRADE_PERMISSION: "the key may not trade; allow trading for it at the exchange",
     Refusal.UNRESOLVED_INTENT: "an earlier order on this symbol has no proven outcome yet",
     Refusal.ALREADY_IN_POSITION: "this symbol has a position already",

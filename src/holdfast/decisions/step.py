@@ -14,7 +14,7 @@ from holdfast.decisions import close as closing
 from holdfast.decisions import protect as protecting
 from holdfast.decisions.facts import Facts
 from holdfast.decisions.protect import backoff
-from holdfast.decisions.reconcile import Appeared, Doubtful, Finding, OrphanStop
+from holdfast.decisions.reconcile import Appeared, Doubtful, Finding, OrphanStop, drift
 from holdfast.domain.account import PositionKey
 from holdfast.domain.intents import Intent, Priority, Purpose
 from holdfast.domain.orders import Order, Stop
@@ -285,14 +285,19 @@ def _stale_reads(facts: Facts) -> list[Want]:
     return [
         Want(Read.POSITIONS, None, _due(facts.positions_read, positions)),
         Want(Read.BALANCE, None, _due(facts.balance, fresh.balance_ms)),
-        Want(Read.CONFIG, None, _due(facts.config, fresh.orders_ms if _adrift(facts) else fresh.config_ms)),
+        Want(Read.CONFIG, None, _config_due(facts)),
         *_book_reads(facts),
     ]
 
 
-def _adrift(facts: Facts) -> bool:
-    """Entries are refused for a setting of the account: that it is right again should be seen soon."""
-    return facts.config is not None and facts.config.value.position_mode is not facts.expected_mode
+def _config_due(facts: Facts) -> int:
+    """Entries are refused for a setting of the account: that it is right again should be seen soon. And a
+    change that was told without its value is looked up when the reads are sure to show it."""
+    fresh, config = facts.freshness, facts.config
+    shown_ms = facts.config_told_ms + fresh.visibility_ms
+    if config is not None and config.asked_ms < shown_ms:
+        return shown_ms
+    return _due(config, fresh.orders_ms if drift(facts) else fresh.config_ms)
 
 
 def _due(fact: object, period_ms: int) -> int:

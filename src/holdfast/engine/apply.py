@@ -180,6 +180,8 @@ class Applier:
     def _config(self, news: ConfigNews, heard_ms: int) -> Wants:
         if news.symbol is not None and news.leverage is not None:
             self._account.state.hear_leverage(news.symbol, news.leverage, self._ours(news.exchange_ms))
+        else:
+            self._account.state.config_told_ms = heard_ms
         yield Want(Read.CONFIG, None, heard_ms, urgent=True)
 
     def _margin_call(self, news: MarginCall, heard_ms: int) -> Wants:
@@ -275,8 +277,6 @@ class Applier:
 
     def _take_config(self, fact: Fact[Any]) -> None:
         self._account.state.config = fact
-        if fact.value.position_mode is self._account.settings.position_mode:
-            self._account.relieved("ACCOUNT_DRIFT", "position_mode")
 
     def _take_clock(self, fact: Fact[Any]) -> None:
         self.clock_ms = fact.answered_ms

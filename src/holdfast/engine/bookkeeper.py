@@ -109,13 +109,15 @@ class Bookkeeper:
                 case ForeignOrder(order=order):
                     text = f"an order that is not ours rests on {order.symbol} ({order.order_id})"
                     self._alerts.raise_(Concern("FOREIGN_ORDER", "warning", str(order.symbol), text), now_ms)
-                case Drift(what=what, expected=expected, found=found):
-                    text = f"{what} at the exchange: expected {expected}, found {found}; entries are refused"
-                    self._alerts.raise_(Concern("ACCOUNT_DRIFT", "critical", what, text), now_ms)
+                case Drift(expected=expected, found=found):
+                    said = _drifted(finding)
+                    text = f"{said} at the exchange: expected {expected}, found {found}; entries are refused"
+                    self._alerts.raise_(Concern("ACCOUNT_DRIFT", "critical", said, text), now_ms)
                 case _:
                     pass
         foreign = {str(f.order.symbol) for f in findings if isinstance(f, ForeignOrder)}
         self._alerts.keep("FOREIGN_ORDER", foreign)
+        self._alerts.keep("ACCOUNT_DRIFT", {_drifted(f) for f in findings if isinstance(f, Drift)})
         self._doubts.see(findings, now_ms)
         return before != self._state.tracked
 
@@ -301,3 +303,8 @@ def _true_exit(pending: PendingExit, entering: Sequence[Fill], leaving: Sequence
         realized_pnl=sum((f.realized_pnl for f in leaving), ZERO),
         fees=sum((f.fee for f in (*entering, *leaving)), ZERO),
     )
+
+
+def _drifted(drift: Drift) -> str:
+    """Which setting of what: the name of its alert."""
+    return f"{drift.what} {drift.symbol}".rstrip()

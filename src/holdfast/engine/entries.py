@@ -251,6 +251,8 @@ class Entries:
             balance=state.balance,
             expected_position_mode=account.settings.position_mode,
             actual_position_mode=config.position_mode if config else None,
+            expected_margin_mode=account.settings.margin_mode,
+            actual_margin_mode=state.margin_mode_of(symbol),
             can_trade=config.can_trade if config else None,
             instrument=instrument,
             mark=state.marks.get(symbol),

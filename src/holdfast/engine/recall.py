@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.domain.account import Balance, PositionKey, PositionMode
+from holdfast.domain.account import Balance, PositionKey
 from holdfast.domain.intents import Journaled, Outcome
 from holdfast.domain.numbers import ZERO
-from holdfast.domain.orders import ClientOrderId, Direction, Fill, Heard, OrderState, PositionSide, Stop
+from holdfast.domain.orders import ClientOrderId, Fill, Heard, OrderState, Stop
 from holdfast.domain.protocols import Clock
 from holdfast.engine.account import LogLine
 from holdfast.engine.memory import LIQUIDATING, Exit, JournalSaysNo, MemoryUnwritable, Remembered, Standing
@@ -52,7 +52,6 @@ class StoreMemory:
         exchange: str,
         lease_epoch: int,
         log: LogLine,
-        position_mode: PositionMode = PositionMode.ONE_WAY,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -63,7 +62,6 @@ class StoreMemory:
         self._exchange = exchange
         self._lease_epoch = lease_epoch
         self._log = log
-        self._hedge = position_mode is PositionMode.HEDGE
         self._trade_ids: dict[int, int] = {}
         self._outbox: deque[tuple[str, Job]] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -113,7 +111,7 @@ class StoreMemory:
         entry = journal.find(connection, trade.entry_client_id) if trade.entry_client_id else None
         return Tracked(
             trade_id=trade.id,
-            key=PositionKey(trade.symbol, self._side(trade.side)),
+            key=PositionKey(trade.symbol, trade.position_side),
             direction=trade.side,
             quantity=trade.quantity or trade.entry_quantity,
             entry_price=trade.entry_price,
@@ -126,11 +124,6 @@ class StoreMemory:
             entry_signed_ms=entry.signed_ms if entry else 0,
             closing_reason=trade.exit_reason,
         )
-
-    def _side(self, direction: Direction) -> PositionSide:
-        if not self._hedge:
-            return PositionSide.BOTH
-        return PositionSide.LONG if direction is Direction.LONG else PositionSide.SHORT
 
     # --- write ahead ---------------------------------------------------------------------------
 
@@ -206,6 +199,7 @@ class StoreMemory:
             user_id=self._user_id,
             symbol=tracked.key.symbol,
             side=tracked.direction,
+            position_side=tracked.key.side,
             strategy=tracked.strategy,
             opened_ms=tracked.opened_ms,
             entry_client_id=tracked.entry_client_id,

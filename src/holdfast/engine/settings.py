@@ -13,7 +13,7 @@ from decimal import Decimal
 from holdfast.decisions.breakers import BreakerLimits
 from holdfast.decisions.gate import Limits
 from holdfast.decisions.policy import Freshness, Protection
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.liquidation import LiquidationConfig
 
@@ -50,6 +50,7 @@ class BotSettings:
     liquidation: LiquidationConfig
     freshness: Freshness = field(default_factory=Freshness)
     position_mode: PositionMode = PositionMode.ONE_WAY
+    margin_mode: MarginMode = MarginMode.CROSS
     monitor_interval_ms: int = 5_000
     liquidate_on_sigterm: bool = True
     resume_liquidation: bool = True

@@ -55,6 +55,8 @@ class AccountState:
     orders: Standing[Order] = field(init=False)
     balance: Fact[Balance] | None = None
     config: Fact[AccountConfig] | None = None
+    config_told_ms: int = 0
+    """When a setting was changed, the event did not say to what."""
     leverage_heard: dict[Symbol, Heard[int]] = field(default_factory=dict)
     marks: dict[Symbol, Mark] = field(default_factory=dict)
     quotes: Mapping[Symbol, Quote] = field(default_factory=dict)
@@ -206,6 +208,13 @@ class AccountState:
     def hear_leverage(self, symbol: Symbol, leverage: int, at_ms: int) -> None:
         self.leverage_heard[symbol] = newest(self.leverage_heard.get(symbol), Heard(leverage, at_ms))
 
+    def margin_mode_of(self, symbol: Symbol) -> MarginMode | None:
+        """As a read showed that was asked for after the last change was sure to be visible; else None."""
+        shown_ms = self.config_told_ms + self.settings.freshness.visibility_ms if self.config_told_ms else 0
+        if self.config is None or self.config.asked_ms < shown_ms:
+            return None
+        return self.config.value.margin_mode.get(symbol)
+
     def leverage_of(self, symbol: Symbol) -> int:
         """As set at the exchange; 0 = not known."""
         heard = self.leverage_heard.get(symbol)
@@ -336,6 +345,10 @@ class AccountState:
             protection=self.settings.protection,
             freshness=self.settings.freshness,
             expected_mode=self.settings.position_mode,
+            expected_margin=self.settings.margin_mode,
+            expected_leverage=self.settings.trading.leverage,
+            leverage={symbol: self.leverage_of(symbol) for symbol in self.instruments},
+            config_told_ms=self.config_told_ms,
             two_stops_may_stand=self.two_stops_may_stand,
             whole_stops=self.whole_stops,
             positions=positions,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exc, insert, select, update
 
 from holdfast.domain.numbers import ZERO
-from holdfast.domain.orders import Direction, Fill, OrderType, TimeInForce
+from holdfast.domain.orders import Direction, Fill, OrderType, PositionSide, TimeInForce
 from holdfast.domain.symbol import Symbol
 from holdfast.store import audit
 from holdfast.store.canonical import clean
@@ -38,6 +38,8 @@ class Trade:
     user_id: str = ""
     symbol: Symbol
     side: Direction
+    position_side: PositionSide = PositionSide.BOTH
+    """Hedge mode: which of the symbol's two positions it is."""
     strategy: str = ""
     status: TradeStatus = TradeStatus.OPEN
     opened_ms: int
@@ -78,7 +80,7 @@ class NoSuchTrade(StoreError):
 
 
 class TradeOpenAlready(StoreError):
-    """The books hold an open trade of that account, symbol and side."""
+    """The books hold an open trade of that account, symbol, side and position side."""
 
 
 # --- changing ------------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ def open_trade(connection: Connection, trade: Trade) -> Trade:
         with connection.begin_nested():
             made = connection.execute(insert(trades_table).values(**row))
     except exc.IntegrityError as error:
-        what = f"{trade.account_id} {trade.symbol} {trade.side}"
+        what = f"{trade.account_id} {trade.symbol} {trade.side} ({trade.position_side})"
         raise TradeOpenAlready(f"books: expected no open trade of {what}, found one") from error
     key = made.inserted_primary_key
     opened = replace(whole, id=key[0] if key else 0)

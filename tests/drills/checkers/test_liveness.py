@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from holdfast.decisions.gate import Mode, OperatorState
+from holdfast.domain.account import PositionMode
 from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.orders import ClientOrderId, OrderState, Side
 from holdfast.drills.checkers.liveness import AfterHeal, overdue_exits
@@ -114,6 +115,14 @@ def test_l3_a_symbol_that_is_shut_may_be_complained_of() -> None:
     about = (("NOT_TRADABLE", str(FOO)),)
     assert judge(court(), alerts=about) == ["L3"]
     assert judge(court(), alerts=about, shut=frozenset({FOO})) == []
+
+
+def test_l3_an_account_that_cannot_be_switched_back_may_be_complained_of() -> None:
+    """Seed 100001: a position of the other mode is held."""
+    sitting, about = court(), (("ACCOUNT_DRIFT", "position_mode"),)
+    assert judge(court(), alerts=about) == ["L3"]
+    sitting.core.set_position_mode(ME, PositionMode.HEDGE)
+    assert judge(sitting, alerts=about) == []
 
 
 def test_l3_a_world_may_add_what_stays_broken_in_it() -> None:

@@ -170,7 +170,7 @@ def test_books_and_orders_of_the_operator_are_read_as_a_start_would(tmp_path: Pa
     store.write(lambda c: set_operator(c, OperatorState.KILLED, "test", "test", 2))
     store.write(lambda c: set_mode(c, Mode.REDUCE_ONLY, "bot", "loss", 3, by_person=False))
     (row,) = durable.open_trades()
-    assert (row.signed, row.adopted, row.key(hedge=False)) == (D(-3), True, KEY)
+    assert (row.signed, row.adopted, row.key) == (D(-3), True, KEY)
     assert durable.standing() == Standing(OperatorState.KILLED, Mode.REDUCE_ONLY)
     assert not durable.standing().adds_risk
     durable.close()

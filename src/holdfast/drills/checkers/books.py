@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from holdfast.domain.account import PositionKey, PositionMode
+from holdfast.domain.account import PositionKey
 from holdfast.domain.intents import Purpose
 from holdfast.domain.numbers import ZERO
 from holdfast.drills.checkers import impairments as because
@@ -72,10 +72,9 @@ class BookChecks:
         if not self._dirty:
             return
         self._dirty = False
-        hedge = self.bounds.position_mode is PositionMode.HEDGE
         before, self._booked = self._booked, {}
         for trade in self.durable.open_trades():
-            key = trade.key(hedge=hedge)
+            key = trade.key
             self._booked[key] = self._booked.get(key, ZERO) + trade.signed
             if trade.adopted and trade.id not in self._adopted:
                 self._adopted.add(trade.id)

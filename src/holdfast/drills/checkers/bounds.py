@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from holdfast.decisions.gate import Limits
-from holdfast.domain.account import PositionMode
 from holdfast.engine.settings import BotSettings
 
 RECEIVE_WINDOW_MS = 5_000
@@ -24,7 +23,6 @@ class Bounds:
     """Times in ms, ratios of 1. What a fault takes away is excused beside these, not within them."""
 
     limits: Limits
-    position_mode: PositionMode
     adopt_unknown: bool
     in_flight_ms: int
     """A request signed before an order of the operator may arrive so much later."""
@@ -57,7 +55,6 @@ def bounds_of(settings: BotSettings, *, budget: Decimal = Decimal("0.5")) -> Bou
     learn = fresh.positions_flat_ms + fresh.visibility_ms + 2 * fresh.confirm_ms + CYCLE_MS
     return Bounds(
         limits=settings.limits,
-        position_mode=settings.position_mode,
         adopt_unknown=protection.adopt_unknown,
         in_flight_ms=RECEIVE_WINDOW_MS + FUTURE_MS + JOURNAL_PATIENCE_MS,
         naked_ms=fresh.positions_ms + fresh.visibility_ms + protection.protect_deadline_ms + CLOSE_MS,

@@ -36,7 +36,7 @@ _INTENTS = """
     FROM intents
 """
 _OPEN_TRADES = """
-    SELECT id, symbol, side, quantity, strategy, adopted, entry_client_id
+    SELECT id, symbol, side, position_side, quantity, strategy, adopted, entry_client_id
     FROM trades WHERE account_id = ? AND status = 'open' ORDER BY id
 """
 _STANDING = "SELECT account_id, state, mode FROM operator_state WHERE account_id IN ('', ?)"
@@ -70,6 +70,7 @@ class TradeRow:
     id: int
     symbol: Symbol
     direction: Direction
+    position_side: PositionSide = PositionSide.BOTH
     quantity: Decimal
     strategy: str = ""
     adopted: bool = False
@@ -79,11 +80,9 @@ class TradeRow:
     def signed(self) -> Decimal:
         return self.quantity * self.direction.sign
 
-    def key(self, *, hedge: bool) -> PositionKey:
-        if not hedge:
-            return PositionKey(self.symbol, PositionSide.BOTH)
-        side = PositionSide.LONG if self.direction is Direction.LONG else PositionSide.SHORT
-        return PositionKey(self.symbol, side)
+    @property
+    def key(self) -> PositionKey:
+        return PositionKey(self.symbol, self.position_side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +224,9 @@ def _trade(row: tuple[Any, ...]) -> TradeRow:
         id=row[0],
         symbol=_symbol(row[1]),
         direction=Direction(row[2]),
-        quantity=Decimal(row[3]),
-        strategy=row[4],
-        adopted=bool(row[5]),
-        entry_client_id=row[6],
+        position_side=PositionSide(row[3]),
+        quantity=Decimal(row[4]),
+        strategy=row[5],
+        adopted=bool(row[6]),
+        entry_client_id=row[7],
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.decisions.gate import Mode, OperatorState
+from holdfast.domain.account import PositionMode
 from holdfast.domain.intents import Journaled
 from holdfast.domain.orders import OrderState
 from holdfast.domain.symbol import Symbol
@@ -98,6 +99,14 @@ def _shut(told: AfterHeal, _mirror: Mirror, symbol: str) -> bool:
     return any(str(each) == symbol for each in told.shut)
 
 
+def _switched(told: AfterHeal, mirror: Mirror, setting: str) -> bool:
+    """Modes cannot be switched back while a position is held, and leverage is left alone there."""
+    what, _, symbol = setting.partition(" ")
+    if what == "position_mode":
+        return mirror.position_mode is not PositionMode.ONE_WAY
+    return _held(told, mirror, symbol)
+
+
 def _always(_told: AfterHeal, _mirror: Mirror, _symbol: str) -> bool:
     return True
 
@@ -112,6 +121,7 @@ STANDING_CAUSES: Mapping[str, Cause] = {
     "NOT_LED": _held,
     "FOREIGN_ORDER": _foreign,
     "NOT_TRADABLE": _shut,
+    "ACCOUNT_DRIFT": _switched,
     "LIQUIDATION_FAILED": _any_held,
     "LIQUIDATION_UNFINISHED": _any_held,
     # Latched: a person has to look, and says so by resuming.

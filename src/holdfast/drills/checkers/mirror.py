@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from holdfast.domain.account import PositionKey
+from holdfast.domain.account import PositionKey, PositionMode
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import PositionSide, Side
 from holdfast.domain.symbol import Symbol
@@ -116,6 +116,8 @@ class Mirror:
         self.algos: dict[int, SimAlgo] = {}
         self.leverage: dict[Symbol, int] = {}
         self.leverage_ms: dict[Symbol, int] = {}
+        self.position_mode = PositionMode.ONE_WAY
+        """Bots of drills are configured for it, and accounts begin so."""
         self._cause: SimOrder | None = None
         self._handlers: Mapping[type, Callable[[Any], None]] = {
             PriceEvent: self.price,
@@ -235,7 +237,11 @@ class Mirror:
         held.past.note(self.now_ms, position.quantity)
 
     def _config(self, event: ConfigEvent) -> None:
-        if event.account_id == self.account_id and event.symbol is not None and event.leverage is not None:
+        if event.account_id != self.account_id:
+            return
+        if event.position_mode is not None:
+            self.position_mode = event.position_mode
+        if event.symbol is not None and event.leverage is not None:
             self.leverage[event.symbol] = event.leverage
             self.leverage_ms[event.symbol] = event.at_ms
 

@@ -25,7 +25,6 @@ from holdfast.store.lease import take_lease
 
 # --- G25: the account's settings -----------------------------------------------------------------
 
-MODES = "watching over the account's modes"
 LEVERAGE_MS = 60_000
 """Leverage that was changed is set back at most so late."""
 
@@ -98,7 +97,6 @@ async def leverage_by_hand(world: World) -> None:
     "G25-leverage-held",
     "leverage is changed by hand on a symbol with a position",
     "told, for it moves the liquidation price; the stop stays nearer than that",
-    needs=MODES,
 )
 async def leverage_by_hand_where_held(world: World) -> None:
     watch = Watch(world)
@@ -114,7 +112,6 @@ async def leverage_by_hand_where_held(world: World) -> None:
     "G25-margin",
     "a symbol's margin mode is changed to isolated by hand",
     "entries on it are refused with that reason; told",
-    needs=MODES,
 )
 async def margin_mode_by_hand(world: World) -> None:
     watch = Watch(world)
