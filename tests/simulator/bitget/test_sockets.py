@@ -173,3 +173,32 @@ async def test_who_subscribes_again_begins_with_the_book_as_it_is():
         snapshot = (await heard.until(push("books")))["data"][0]
         there = (await Raw(w).get("/api/v2/mix/market/merge-depth", limit="max")).data
         assert (snapshot["bids"], snapshot["asks"]) == (there["bids"], there["asks"])
+
+
+async def test_a_triggered_stop_is_told_in_the_exchanges_order():
+    """Plan, child order, positions, the sibling that ends with them, and at last history and money."""
+    async with bitget() as w, connected(w) as heard:
+        raw = Raw(w)
+        await raw.order()
+        await raw.stop()
+        await raw.stop(planType="pos_profit", triggerPrice=str(raw.price(1.2)))
+        await heard.login()
+        await heard.until(event("login"))
+        for channel in ("account", "positions", "positions-history", "orders", "orders-algo", "fill"):
+            await heard.subscribe(channel)
+        await heard.drain()
+        heard.frames.clear()
+        await w.admin("POST", "/price", symbol="BTCUSDT", ratio="0.95")
+        w.jump(90)
+        told = [(frame["arg"]["channel"], frame["data"]) for frame in await heard.drain()]
+        assert [f"{channel}:{data[0].get('status', '')}" if data else channel for channel, data in told] == [
+            "orders-algo:executing",
+            "orders-algo:executed",
+            "orders:live",
+            "fill:",
+            "orders:filled",
+            "positions",
+            "orders-algo:cancelled",
+            "positions-history:",
+            "account:",
+        ]

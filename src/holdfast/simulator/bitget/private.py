@@ -64,6 +64,8 @@ class PrivateWords:
         self._venue = venue
         self._plans_told: dict[int, str] = {}
         self._lives_told: Counter[str] = Counter()
+        self._changed: dict[str, None] = {}
+        """Accounts whose money moved in this step."""
 
     def of(self, event: AnyUserEvent) -> Iterator[Told]:
         """What is pushed for it, in order."""
@@ -115,14 +117,19 @@ class PrivateWords:
 
     def _account(self, event: AccountEvent) -> Iterator[Told]:
         """The whole list of positions: one that is closed is just missing from it."""
-        account_id = event.account_id
+        self._changed[event.account_id] = None
         if event.positions:
-            yield self._told("positions", account_id, self.state("positions", account_id))
-        for life in self._newly_over(account_id):
-            row = _past_row(self._venue.core.view(account_id), life)
-            yield self._told("positions-history", account_id, [row])
-        for channel in ("account", "equity"):
-            yield self._told(channel, account_id, self.state(channel, account_id))
+            yield self._told("positions", event.account_id, self.state("positions", event.account_id))
+
+    def settled(self) -> Iterator[tuple[str, Told]]:
+        """What a step ends with: positions that are over, and the money as it is now."""
+        changed, self._changed = self._changed, {}
+        for account_id in changed:
+            for life in self._newly_over(account_id):
+                row = _past_row(self._venue.core.view(account_id), life)
+                yield account_id, self._told("positions-history", account_id, [row])
+            for channel in ("account", "equity"):
+                yield account_id, self._told(channel, account_id, self.state(channel, account_id))
 
     def _newly_over(self, account_id: str) -> list[Life]:
         over = self._venue.lives.over.get(account_id, [])

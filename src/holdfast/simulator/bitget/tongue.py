@@ -54,6 +54,9 @@ class BitgetTongue(PriceWords):
         self._words.skip(event)
         return []
 
+    def settled(self) -> Iterable[tuple[str, Told]]:
+        return self._words.settled()
+
     def expired(self, now_ms: int) -> Iterable[Told]:
         return []
 

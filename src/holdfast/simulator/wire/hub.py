@@ -70,6 +70,8 @@ class Hub:
         for event, marks in untold:
             for told in self.tongue.told(event, marks):
                 self._tell(told, event.account_id)
+        for account_id, told in self.tongue.settled():
+            self._tell(told, account_id)
 
     def _tell(self, told: Told, account_id: str) -> None:
         listeners = self.sockets.listeners(told.name)

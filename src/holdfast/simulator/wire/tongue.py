@@ -46,6 +46,10 @@ class Tongue(Protocol):
         """What its owner is told, in order; called once the core is at rest."""
         ...
 
+    def settled(self) -> Iterable[tuple[str, Told]]:
+        """What is told (with its account id) once all events of a step are."""
+        ...
+
     def expired(self, now_ms: int) -> Iterable[Told]:
         """Last words of streams whose time is over."""
         ...
@@ -80,3 +84,7 @@ class PriceWords:
         if not isinstance(event, AccountEvent | MarginCallEvent):
             return {}
         return {p.symbol: self._marks.get(p.symbol, p.entry_price) for p in event.positions}
+
+    def settled(self) -> Iterable[tuple[str, Told]]:
+        """Nothing: events are told one by one."""
+        return ()
