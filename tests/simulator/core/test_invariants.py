@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.orders import PositionSide, Side
 from holdfast.domain.symbol import Symbol
+from holdfast.simulator.bingx.config import Switches
 from holdfast.simulator.core.engine import Core, CoreConfig
 from holdfast.simulator.core.generated import generated_market
 from holdfast.simulator.core.model import (
     AlgoRequest,
+    AlgoStatus,
     AlgoType,
     CoreEvent,
     CoreRefusal,
@@ -104,8 +106,28 @@ def do_order(world: Core, a: dict[str, Any]) -> None:
             tif=a["tif"] if limit else Tif.GTC,
             reduce_only=reduces(world, a["reduce_only"]),
             position_side=side_of(world, a["position_side"]),
+            attached=(protection(world, a),) if a.get("attach") else (),
         ),
     )
+
+
+def protection(world: Core, a: dict[str, Any]) -> AlgoRequest:
+    """A stop of half the order, tied to the position."""
+    ratio = D("0.98") if a["side"] is Side.BUY else D("1.02")
+    return AlgoRequest(
+        symbol=a["symbol"],
+        side=Side.SELL if a["side"] is Side.BUY else Side.BUY,
+        type=AlgoType.STOP_MARKET,
+        trigger_price=tick(world, a["symbol"], ratio),
+        quantity=D(a["quantity"] // 2 + 1),
+        reduce_only=world.view(ME).position_mode is PositionMode.ONE_WAY,
+        position_side=side_of(world, a["position_side"]),
+        tied=True,
+    )
+
+
+def do_leverage(world: Core, a: dict[str, Any]) -> None:
+    world.set_leverage(ME, a["symbol"], a["leverage"], side_of(world, a["position_side"]))
 
 
 def do_algo(world: Core, a: dict[str, Any]) -> None:
@@ -125,6 +147,7 @@ def do_algo(world: Core, a: dict[str, Any]) -> None:
             reduce_only=reduces(world, a["reduce_only"] and not whole),
             callback_rate=D(1) if trailing else None,
             position_side=side_of(world, a["position_side"]),
+            tied=a.get("attach", False),
         ),
     )
 
@@ -132,6 +155,7 @@ def do_algo(world: Core, a: dict[str, Any]) -> None:
 DOES: dict[str, Callable[[Core, dict[str, Any]], object]] = {
     "order": do_order,
     "algo": do_algo,
+    "leverage": do_leverage,
     "wait": lambda world, a: world.advance(world.now_ms + a["ms"]),
     "move": lambda world, a: world.move_price(a["symbol"], a["ratio"]),
     "cancel": lambda world, a: world.cancel_all_orders(ME, a["symbol"]),
@@ -140,11 +164,15 @@ DOES: dict[str, Callable[[Core, dict[str, Any]], object]] = {
 }
 
 
-def build(*, hedge: bool, isolated: bool, wallet: int = 2000) -> Core:
-    world = Core(generated_market([ADA, DOGE], history_ms=600_000, seed=1), CoreConfig(seed=4))
+BINANCE = CoreConfig(seed=4)
+
+
+def build(*, hedge: bool, isolated: bool, wallet: int = 2000, ways: CoreConfig = BINANCE) -> Core:
+    world = Core(generated_market([ADA, DOGE], history_ms=600_000, seed=1), ways)
     world.open_account(ME, "key", "secret", D(wallet))
-    if hedge:
-        world.set_position_mode(ME, PositionMode.HEDGE)
+    mode = PositionMode.HEDGE if hedge else PositionMode.ONE_WAY
+    if world.view(ME).position_mode is not mode:
+        world.set_position_mode(ME, mode)
     if isolated:
         world.set_margin_mode(ME, ADA, MarginMode.ISOLATED)
     return world
@@ -192,6 +220,10 @@ def check_orders(view: SimAccount) -> None:
     ]
     assert len(whole) == len(set(whole))
     assert all(algo.status.final != (algo.algo_id in view.live_algos) for algo in view.algos.values())
+    waiting = [view.algos[one] for one in view.live_algos if view.algos[one].status is AlgoStatus.NEW]
+    for algo in waiting:
+        if algo.parent_id:
+            assert view.positions[algo.symbol, algo.position_side].quantity * algo.side.sign < 0
 
 
 class Exposure:
@@ -237,15 +269,19 @@ def run_steps(world: Core, story: list[Step]) -> None:
         check_orders(view)
 
 
-def random_step(rng: Random) -> Step:
-    """A step as the strategies draw them, but evenly: long stories reach what short ones cannot."""
+def random_step(rng: Random, *, sided: bool = False) -> Step:
+    """A step as the strategies draw them, but evenly: long stories reach what short ones cannot.
+
+    *sided*: with attached and tied stops, and leverage changed side by side."""
     symbol, side, drawn = rng.choice([ADA, DOGE]), rng.choice(list(Side)), rng.choice(list(PositionSide)[1:])
     ratio = D(rng.randint(970, 1030)) / 1000
     common: dict[str, Any] = {"symbol": symbol, "side": side, "position_side": drawn}
     common |= {"quantity": rng.randint(10, 15_000), "reduce_only": rng.random() < 0.3}
-    name = rng.choices(
-        ["order", "algo", "wait", "move", "cancel", "close", "refill"], [45, 20, 20, 9, 3, 3, 9]
-    )[0]
+    names = ["order", "algo", "wait", "move", "cancel", "close", "refill"]
+    name = rng.choices(names, [45, 20, 20, 9, 3, 3, 9])[0]
+    if sided:
+        common["attach"] = rng.random() < 0.5
+        name = "leverage" if rng.random() < 0.05 else name
     extra: dict[str, dict[str, Any]] = {
         "order": {"ratio": rng.choice([None, ratio]), "tif": rng.choice(list(Tif))},
         "algo": {
@@ -255,6 +291,7 @@ def random_step(rng: Random) -> Step:
         },
         "wait": {"ms": rng.randint(1, 60_000)},
         "move": {"ratio": D(rng.randint(90, 110)) / 100},
+        "leverage": {"leverage": rng.randint(1, 20)},
     }
     return name, common | extra.get(name, {})
 
@@ -269,6 +306,19 @@ def test_long_stories_add_up_too(seed: int) -> None:
     truth = world.truth(ME)
     assert truth.entries > 3
     assert truth.fills > 10
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("locks", [False, True])
+def test_stories_in_the_ways_of_bingx_add_up_too(seed: int, locks: bool) -> None:
+    """Closes within what is available, leverage per side, stops that come with orders and end with them."""
+    rng = Random(seed)
+    ways = Switches(stop_locks_quantity=locks, post_only_refused=seed % 2 == 0).core(CoreConfig(seed=4))
+    world = build(hedge=seed % 4 != 1, isolated=seed % 4 == 2, wallet=6_000, ways=ways)
+    world.listen(Exposure().hear)
+    run_steps(world, [random_step(rng, sided=True) for _ in range(150)])
+    assert world.truth(ME).fills > 5
+    assert any(algo.parent_id for algo in world.view(ME).algos.values())
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
