@@ -56,6 +56,8 @@ class Switches:
     """The status in the answer to a cancel."""
     junk_order_id: Literal["refuse", "client_id"] = "refuse"
     """`orderId=None` (ccxt's spelling of no id) beside a client id: refused, or looked past."""
+    settlement_ms: int = 0
+    """How long after a funding orders are refused (101214)."""
     order_event: Literal["ORDER_TRADE_UPDATE", "TRADE_UPDATE"] = "ORDER_TRADE_UPDATE"
     index_always_lists: bool = False
     """`premiumIndex` answers a list also for one symbol, as it used to."""

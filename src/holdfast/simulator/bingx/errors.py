@@ -121,6 +121,10 @@ def not_available(available: str) -> WireError:
     return error(110424, f"The order size must be less than the available amount of {available}")
 
 
+def settling() -> WireError:
+    return error(101214, "The funding fee is being settled, please retry in a few seconds")
+
+
 def same_request() -> WireError:
     return error(109201, "The same order number is only allowed to be submitted once within 1 second")
 

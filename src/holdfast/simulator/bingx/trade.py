@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from holdfast.domain.numbers import ZERO, plain
 from holdfast.domain.orders import PositionSide
+from holdfast.domain.symbol import Symbol
 from holdfast.simulator.bingx import errors, ids
 from holdfast.simulator.bingx.params import Params
 from holdfast.simulator.bingx.render import Sheet, ack, number, of_order, of_stop
@@ -42,6 +43,7 @@ def place(call: Call, params: Params) -> SimOrder | SimAlgo:
     own_id = wish.request.client_id
     if own_id:
         _check_unused(call, own_id)
+    _check_settled(call, wish.request.symbol)
     made = _place(call, wish)
     call.venue.extras[made.order_id if isinstance(made, SimOrder) else made.algo_id] = wish.extras
     if own_id:
@@ -59,6 +61,12 @@ def _check_unused(call: Call, own_id: str) -> None:
     code = call.switches.duplicate_code
     words = {101481: "clientOrderID cannot be repeated", 101400: "clientOrderID unique check failed"}
     raise errors.error(code, words[code])
+
+
+def _check_settled(call: Call, symbol: Symbol) -> None:
+    past = call.core.funding_history(symbol)
+    if past and call.now_ms - past[-1][0] < call.switches.settlement_ms:
+        raise errors.settling()
 
 
 def _place(call: Call, wish: Wish) -> SimOrder | SimAlgo:
