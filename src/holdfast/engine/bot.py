@@ -265,6 +265,7 @@ class Bot:
                 f"liquidation {result.state}: still open: {', '.join(result.positions_failed) or 'unknown'}"
             )
             self.account.concern(Concern("LIQUIDATION_FAILED", "critical", "", text))
+            self.supervisor.unfinished.left_open()
         # What is shown of the balance is of before: it is read again at once, if the exchange lets us.
         self.supervisor.ask(Want(Read.BALANCE, None, self._parts.clock.now_ms()))
         self.account.liquidation_state = result.state.value

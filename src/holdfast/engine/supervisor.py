@@ -28,9 +28,10 @@ from holdfast.engine.desk import OperatorDesk, tell
 from holdfast.engine.entries import Entries
 from holdfast.engine.events import Answered, Applied, Event, Inbox, Ordered, Signals, Tick, Told
 from holdfast.engine.executor import Executor, Lane
-from holdfast.engine.memory import LIQUIDATING, Remembered
+from holdfast.engine.memory import Remembered
 from holdfast.engine.reader import Reader
 from holdfast.engine.resolver import Resolver
+from holdfast.engine.unfinished import UnfinishedLiquidation
 from holdfast.engine.view import View
 from holdfast.exchanges.port import MarkNews, News
 from holdfast.store.flags import stoploss_missing
@@ -68,10 +69,10 @@ class Supervisor:
         self._waiters: dict[str, asyncio.Future[Outcome]] = {}
         self._missing: tuple[str, ...] | None = None
         """The symbols without a stop as last written to the store; None = not yet."""
-        self._resuming: set[int] | None = None
         self.recalled = asyncio.Event()
         """Set once what the last run left is known."""
         self.boundary = Boundary(account)
+        self.unfinished = UnfinishedLiquidation(account)
         settings, state = account.settings, account.state
         self.executor = Executor(
             account_id=settings.account_id,
@@ -139,27 +140,7 @@ class Supervisor:
         if account.settings.global_kill_switch:
             account.operator, account.operator_why = OperatorState.KILLED, "GLOBAL_KILL_SWITCH is set"
         if remembered.unfinished_liquidation:
-            self._unfinished()
-
-    def _unfinished(self) -> None:
-        """The last run died while it was flattening: what it had open is closed, or reported (R4.8)."""
-        account = self.account
-        text = "the last run did not finish its liquidation"
-        account.concern(Concern("LIQUIDATION_UNFINISHED", "critical", "", text))
-        if account.settings.resume_liquidation:
-            self._resuming = {tracked.trade_id for tracked in account.state.tracked.values()}
-            for key in tuple(account.state.tracked):
-                self.leave(key, "liquidation resumed after a crash")
-
-    def _note_resumed(self) -> None:
-        """What the last run had open is gone: a later start must not flatten what was opened since."""
-        account = self.account
-        held = {tracked.trade_id for tracked in account.state.tracked.values()}
-        if self._resuming is None or not account.synced or self._resuming & held:
-            return
-        self._resuming = None
-        account.memory.flag(LIQUIDATING, 0, "resumed and finished")
-        account.relieved("LIQUIDATION_UNFINISHED")
+            self.unfinished.found(self.leave)
 
     def release(self) -> None:
         """A liquidation that did not end the bot is over: what it left open is the step's to close."""
@@ -268,7 +249,7 @@ class Supervisor:
         now = account.clock.now_ms()
         account.counters["steps"] += 1
         facts, findings = self._reconciled(now)
-        self._note_resumed()
+        self.unfinished.look()
         plan = step(facts, findings)
         self._note_leaves(plan)
         self._note_verdicts(plan, now)

@@ -95,7 +95,20 @@ async def one_symbol_refuses(world: World) -> None:
     world.server.faults.remove(fault)
     patience_ms = world.settings.protection.retry_max_ms + cycle_ms(world)
     await world.until(lambda: not held(world, BTC), "the survivor to be closed", patience_ms)
+    over = lambda: bool(watch.over("LIQUIDATION_FAILED", at_ms))  # noqa: E731
+    await world.until(over, "the end of it told", 2 * cycle_ms(world))
+    await _keeps_what_came_since(world)
     await assert_flat_end(world)
+
+
+async def _keeps_what_came_since(world: World) -> None:
+    """A liquidation that was finished late is finished: the next start does not go on with it."""
+    await ordered(world, lambda bot: bot.run(who="drill", why="G15"))
+    await enter(world, ETH, Direction.LONG)
+    await world.run_for(world.disk_ms[1] + cycle_ms(world))
+    world.kill_bot()
+    await started(world)
+    await stays(world, lambda: covered(world, ETH), "a position of after the liquidation", 20_000)
 
 
 def _errors(result: CommandResult) -> list[object]:
