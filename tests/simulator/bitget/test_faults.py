@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import aiohttp
 import ccxt
 import orjson
@@ -13,6 +16,7 @@ from tests.simulator.bitget.sockets import connected, event, push
 
 ORDER = f"{MIX}/order"
 PLACE = "/place-order$"
+RECORDED = Path(__file__).parents[4] / "shared" / "exchanges" / "fixtures" / "bitget-response.json"
 
 
 async def test_a_request_that_timed_out_may_have_been_done():
@@ -134,3 +138,23 @@ async def test_a_body_that_is_no_json_misses_its_parameters():
         assert answer.code == "40019"
         listed = orjson.dumps([1, 2]).decode()
         assert (await Raw(w).send("POST", f"{ORDER}/place-order", "", listed)).code == "40019"
+
+
+async def test_every_recorded_error_reaches_ccxt_as_it_did_from_the_exchange():
+    """Any code and words can be spoken by a fault, in the exchange's envelope and status."""
+    if not RECORDED.exists():
+        pytest.skip("the recorded answers are not on this machine")
+    errors = json.loads(RECORDED.read_text())["errors"]
+    assert len(errors) == 66
+    found: dict[str, str] = {}
+    async with bitget() as w, ccxt_client(w) as exchange:
+        for entry in errors:
+            said = entry["httpResponse"]
+            fault = {"code": int(said["code"]), "msg": said["msg"], "status": entry["httpStatus"]}
+            await w.fault(kind="reject", path=PLACE, times=1, **fault)
+            with pytest.raises(ccxt.BaseError) as raised:
+                await exchange.create_order(SYMBOL, "market", "buy", 0.01)
+            if type(raised.value).__name__ != entry["ccxtException"]:
+                found[said["code"]] = type(raised.value).__name__
+        assert await exchange.fetch_positions() == []
+    assert not found
