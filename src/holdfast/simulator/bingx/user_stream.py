@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from holdfast.domain.account import MarginMode, PositionMode
@@ -151,17 +152,28 @@ class EventWords(PriceWords):
             "bc": long(event.wallet_change) if event.wallet_change else "0",
         }
         rows = [
-            self._position(event, position, marks[position.symbol])
+            row
             for position in event.positions
             if event.reason != "FUNDING_FEE" or position.isolated_wallet
+            for row in self._positions(event, position, marks[position.symbol])
         ]
         return {"e": "ACCOUNT_UPDATE", "E": event.at_ms, "a": {"m": event.reason, "B": [balance], "P": rows}}
 
-    def _position(self, event: AccountEvent, position: SimPosition, mark: Decimal) -> Row:
-        """Amounts are positive; the direction is in `ps`, also in one-way mode and for what is flat now."""
+    def _positions(self, event: AccountEvent, position: SimPosition, mark: Decimal) -> list[Row]:
+        """Its row; of one that was turned over first the end of its other side."""
         key = (event.account_id, position.symbol, position.side)
-        if position.quantity:
-            self._pointed[key] = "LONG" if position.quantity > 0 else "SHORT"
+        before = self._pointed.get(key, position.side.value.upper())
+        if not position.quantity:
+            self._pointed.pop(key, None)
+            return [self._position(event, position, mark, before)]
+        now = self._pointed[key] = "LONG" if position.quantity > 0 else "SHORT"
+        turned = before in ("LONG", "SHORT") and before != now
+        gone = replace(position, quantity=ZERO, entry_price=ZERO, isolated_wallet=ZERO)
+        ended = [self._position(event, gone, mark, before)] if turned else []
+        return [*ended, self._position(event, position, mark, now)]
+
+    def _position(self, event: AccountEvent, position: SimPosition, mark: Decimal, pointed: str) -> Row:
+        """Amounts are positive; the direction is in `ps`, also in one-way mode and for what is flat now."""
         view = self._venue.core.view(event.account_id)
         isolated = margin_mode(view, position.symbol) is MarginMode.ISOLATED
         instrument = self._venue.core.instrument(position.symbol)
@@ -172,7 +184,7 @@ class EventWords(PriceWords):
             "up": long(unrealized(position, mark)),
             "mt": "isolated" if isolated else "cross",
             "iw": long(position.isolated_wallet),
-            "ps": self._pointed.get(key, position.side.value.upper()),
+            "ps": pointed,
             "cr": long(position.realized),
         }
 
