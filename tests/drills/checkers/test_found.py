@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from holdfast.decisions.gate import OperatorState
 from holdfast.domain.orders import Direction
 from holdfast.drills.checkers.wiring import WorldWatch, settled
 from holdfast.drills.world import World
@@ -122,3 +123,25 @@ def test_alerts_end_with_what_they_were_about() -> None:
 
     outcome = Trial(minutes=2, act=act).run()
     assert "L3" not in found(outcome), outcome.violations
+
+
+def test_an_order_that_is_not_durable_yet_may_die_with_the_bot() -> None:
+    """S8: nobody was told that it was taken; the bot died in the moment in which it was given."""
+
+    async def act(world: World, watch: WorldWatch) -> None:
+        await enter(world, watch)
+        bot = world.bot
+        await world.until(lambda: settled(bot), "a moment in which nothing waits")
+        world.disk_ms = (900.0, 900.0)
+        given = world.loop.start_in(
+            world.life.process, bot.supervisor.desk.command("kill", "ann", "now"), "ann"
+        )
+        await world.until(lambda: bot.account.operator is OperatorState.KILLED, "the order in force", 1_000)
+        assert not given.done()
+        assert not settled(bot)
+        world.kill_bot()
+        world.disk_ms = world.spec.disk_ms
+        world.start_bot()
+        await world.await_sync()
+
+    assert Trial(minutes=1.5, act=act).run().violations == ()

@@ -170,6 +170,8 @@ class WorldWatch:
         bot, store = life.bot, life.store
         if bot is None or store is None:
             return
+        if self._files_fail:
+            self.checkers.rates.forgotten()  # the life before may have ended by itself
         self._durable.open()
         event.listen(store._reading, "engine_disposed", lambda engine: self._durable.close())
         _overhear(bot, lambda approved: self._submitted(bot, approved))
@@ -379,9 +381,10 @@ class WatchedStage:
 
 
 def settled(bot: Bot) -> bool:
-    """Whether nothing waits: no write to become durable, no news to be applied."""
+    """Whether nothing waits: no write or order to become durable, no news to be applied."""
     memory: Any = bot.account.memory
-    return not memory._outbox and memory._pump is None and not len(bot.supervisor.inbox)
+    ordered = not bot.supervisor.desk.written.is_set()
+    return not (memory._outbox or memory._pump is not None or len(bot.supervisor.inbox) or ordered)
 
 
 def _overhear(bot: Bot, told: Callable[[Approved], None]) -> None:
