@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.simulator.accounts import BadAccounts, read_accounts
 from holdfast.simulator.core.market import generated_market
-from holdfast.simulator.server import CannotServe, ServerConfig, SimulatorServer
+from holdfast.simulator.server import DIALECTS, CannotServe, ServerConfig, SimulatorServer
 from tests.simulator.binance.raw import Raw
-from tests.simulator.world import BTC, JumpClock, world
+from tests.simulator.world import BTC, SYMBOLS, JumpClock, world
 
 
 def server(**changes: object) -> SimulatorServer:
@@ -109,3 +109,25 @@ def test_a_bad_accounts_file_is_refused_in_one_sentence(tmp_path, text, words):
 def test_a_missing_accounts_file_is_named(tmp_path):
     with pytest.raises(BadAccounts, match="No such file"):
         read_accounts(tmp_path / "none.json")
+
+
+async def test_exchanges_over_one_market_have_the_same_prices_and_their_own_accounts():
+    market, clock = generated_market(SYMBOLS, history_ms=600_000, seed=7), JumpClock()
+    servers = [SimulatorServer(ServerConfig(exchange=name, seed=7), market, clock) for name in DIALECTS]
+    for one in servers:
+        await one.start()
+    try:
+        for _ in range(40):
+            clock.jump(1_700)
+            now_ms = clock.now_ms()
+            for one in servers:
+                one.core.advance(now_ms)
+            for symbol in SYMBOLS:
+                lasts = [float(one.core.prices(symbol).last) for one in servers]
+                ticks = [float(one.core.instrument(symbol).price_step) for one in servers]
+                assert max(lasts) - min(lasts) <= max(ticks)
+        servers[0].app.name_account("one", "secret", None)
+        assert [len(one.core.accounts()) for one in servers] == [1] + [0] * (len(servers) - 1)
+    finally:
+        for one in servers:
+            await one.stop()
