@@ -17,8 +17,10 @@ import pytest
 from holdfast.domain.account import PositionMode
 from holdfast.simulator.bingx import ids
 from holdfast.simulator.bingx.config import Switches
-from tests.simulator.bingx.clients import BINGX, KEY, Raw
-from tests.simulator.world import World, world
+from holdfast.simulator.bingx.tongue import zipped
+from tests.simulator import world as worlds
+from tests.simulator.bingx.clients import BINGX, KEY, Answer, Raw
+from tests.simulator.world import JumpClock, World, world
 
 D = Decimal
 STEPS = 60
@@ -101,8 +103,8 @@ async def act(raw: Raw, rng: Random, hedge: bool) -> None:
     raw.world.jump(rng.choice([1, 3, 20]))
 
 
-async def story(running: World, seed: int, hedge: bool) -> tuple[Raw, Listener]:
-    raw, rng, listener = Raw(running), Random(seed), Listener()
+async def story(running: World, seed: int, hedge: bool, raw: Raw | None = None) -> tuple[Raw, Listener]:
+    raw, rng, listener = raw or Raw(running), Random(seed), Listener()
     key = (await raw.signed("POST", "user/auth/userDataStream")).json["listenKey"]
     async with running.http.ws_connect(f"{running.server.url}/swap-market?listenKey={key}") as ws:
         task = asyncio.create_task(listener.listen(ws))
@@ -168,3 +170,38 @@ async def orders_agree(raw: Raw, listener: Listener, own_id: bool) -> None:
         assert row["status"].replace("CELLED", "CELED").replace("PENDING", "NEW") == body["X"]
         assert D(row["executedQty"]) == D(body["z"])
         assert (row["type"], row["side"]) == (body["o"], body["S"])
+
+
+class StillClock(JumpClock):
+    """Moves by jumps only."""
+
+    def now_ms(self) -> int:
+        return self._ahead_ms
+
+
+async def test_the_same_story_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids, keys, chance and compressed frames come from the seed and the story alone."""
+    monkeypatch.setattr(worlds, "JumpClock", StillClock)
+    told: list[list[bytes]] = []
+    for _ in range(2):
+        async with world(replace(BINGX, read_lag_ms=(0, 300))) as running:
+            answers: list[bytes] = []
+            raw = Noted(running, answers)
+            await story(running, 5, hedge=True, raw=raw)
+            answers += [zipped(answer) for answer in answers[-3:]]
+            told.append(answers)
+    assert told[0] == told[1]
+    assert len(told[0]) > STEPS / 2
+
+
+class Noted(Raw):
+    """Keeps every answer's bytes."""
+
+    def __init__(self, running: World, answers: list[bytes]) -> None:
+        super().__init__(running)
+        self._answers = answers
+
+    async def send(self, *args: Any, **more: Any) -> Answer:
+        answer = await super().send(*args, **more)
+        self._answers.append(answer.raw)
+        return answer

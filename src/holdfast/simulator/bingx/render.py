@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -83,26 +82,32 @@ def wire_id(venue: Venue, order: SimOrder) -> int:
 # --- rows ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Sheet:
-    """What rows of one account are written with."""
+    """What rows of one account are written with; its fills are sorted by order once, when asked for."""
 
-    venue: Venue
-    view: SimAccount
+    def __init__(self, venue: Venue, view: SimAccount) -> None:
+        self.venue, self.view = venue, view
+        self._by_order: dict[int, list[SimFill]] | None = None
+
+    def _fills(self, order_id: int) -> list[SimFill]:
+        if self._by_order is None:
+            self._by_order = {}
+            for fill in self.view.fills:
+                self._by_order.setdefault(fill.order_id, []).append(fill)
+        return self._by_order.get(order_id, [])
 
     def row(self, order: SimOrder | SimAlgo) -> Row:
         return self.order(order) if isinstance(order, SimOrder) else self.stop(order)
 
     def order(self, order: SimOrder) -> Row:
         instrument, extras = self.venue.core.instrument(order.symbol), of_order(self.venue, order)
-        fills = [fill for fill in self.view.fills if fill.order_id == order.order_id]
         stop = price(instrument, order.stop_price) if order.stop_price else ""
         return self._head(order, wire_id(self.venue, order), extras) | {
             "origQty": quantity(instrument, order.quantity),
             "price": price(instrument, order.price or order.average_price),
             "stopPrice": stop if not self.venue.switches.child_gets_new_id else "",
             "status": STATUSES[order.status],
-            **_filled(instrument, order, fills),
+            **_filled(instrument, order, self._fills(order.order_id)),
             **self._tail(order, extras),
             "workingType": extras.working_type or "MARK_PRICE",
             "triggerOrderId": ids.of_stop(order.algo_id) if order.algo_id else 0,
@@ -116,7 +121,7 @@ class Sheet:
         instrument, extras = self.venue.core.instrument(algo.symbol), of_stop(self.venue, algo)
         child = None if self.venue.switches.child_gets_new_id else self.view.orders.get(algo.order_id)
         trailing = algo.type is AlgoType.TRAILING_STOP_MARKET
-        fills = [fill for fill in self.view.fills if child and fill.order_id == child.order_id]
+        fills = self._fills(child.order_id) if child else []
         return self._head(algo, ids.of_stop(algo.algo_id), extras) | {
             "origQty": quantity(instrument, algo.quantity),
             "price": price(instrument, algo.price),
@@ -172,9 +177,8 @@ class Sheet:
         }
 
 
-def _filled(instrument: SimInstrument, order: SimOrder | None, fills: Iterable[SimFill]) -> Row:
+def _filled(instrument: SimInstrument, order: SimOrder | None, done: list[SimFill]) -> Row:
     """What was executed; `cumQuote` is rounded to whole quote, as recorded."""
-    done = list(fills)
     filled, average = (order.filled, order.average_price) if order else (ZERO, ZERO)
     return {
         "executedQty": quantity(instrument, filled),
