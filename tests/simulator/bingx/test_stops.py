@@ -138,6 +138,23 @@ async def test_stops_end_with_their_position(word: Any) -> None:
         assert (await detail(raw, stop["orderId"]))["status"] == word.replace("CELED", "CELLED")
 
 
+async def test_stops_end_some_time_after_their_position_unless_there_is_a_new_one() -> None:
+    async with switched(stops_end_delay_ms=2_000) as running:
+        raw = Raw(running)
+        await raw.order()
+        await raw.stop()
+        await raw.order(side="SELL")
+        assert len(await raw.open_orders()) == 1
+        running.jump(2.5)
+        assert await raw.open_orders() == []
+        await raw.order()
+        await raw.stop()
+        await raw.order(side="SELL")
+        await raw.order(quantity="0.02")
+        running.jump(2.5)
+        assert [row["origQty"] for row in await raw.open_orders()] == ["0.0100"]
+
+
 async def test_stops_outlive_their_position_where_that_is_the_way() -> None:
     async with switched(stops_end_with_position=False) as running:
         raw = Raw(running)

@@ -165,7 +165,7 @@ async def test_who_does_not_answer_pings_is_disconnected(monkeypatch: pytest.Mon
         else:
             for _ in range(20):
                 await listener.next()
-        assert listener.pings >= 3
+        assert listener.pings >= 1
         assert listener.ws.closed is deaf
 
 

@@ -346,3 +346,13 @@ async def test_orders_wait_until_a_funding_is_settled() -> None:
         assert (await raw.order()).code == 101214
         running.jump(3)
         assert (await raw.order()).code == 0
+
+
+async def test_codes_may_have_their_older_names() -> None:
+    async with switched(old_codes=True) as running:
+        raw = Raw(running)
+        gone = {"symbol": "BTC-USDT", "orderId": 1}
+        assert (await raw.signed("DELETE", "swap/v2/trade/order", **gone)).code == 80016
+        assert (await raw.order(positionSide="BOTH")).code == 80014
+        assert (await raw.order(quantity="5")).code == 80012
+        assert (await raw.stop()).code == 80017

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from holdfast.domain.protocols import Clock
 from holdfast.simulator.bingx.auth import check_signature, check_time
-from holdfast.simulator.bingx.errors import bad_key, no_permission, no_such_path, refused
+from holdfast.simulator.bingx.errors import OLD_CODES, bad_key, no_permission, no_such_path, refused
 from holdfast.simulator.bingx.params import Params
 from holdfast.simulator.bingx.routes import ROUTES, Door, Route
 from holdfast.simulator.bingx.tongue import BingxTongue
@@ -80,8 +80,9 @@ class BingxApp(WireApp[Params, Call]):
     def denied(self, call: Call, error: WireError) -> Answer:
         if call.owner is not None:
             self.venue.limiter.count_invalid(call.account_id, call.now_ms)
-        body = orjson.dumps(error.body() | {"data": {}})
-        return Answer(error.status, body, self._counted(call) | error.headers, error.code)
+        code = OLD_CODES.get(error.code, error.code) if call.switches.old_codes else error.code
+        body = orjson.dumps({"code": code, "msg": error.msg, "data": {}})
+        return Answer(error.status, body, self._counted(call) | error.headers, code)
 
     def _counted(self, call: Call) -> dict[str, str]:
         left, ends_ms = self.venue.limiter.left(call.address, call.owner is None, call.now_ms)

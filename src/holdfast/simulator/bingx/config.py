@@ -38,12 +38,16 @@ class Switches:
     """STOP_MARKET and the like never open a position in one-way mode, even without `reduceOnly`."""
     stops_end_with_position: bool = True
     """Position-bound stops end in the moment the position is flat; otherwise they stay."""
+    stops_end_delay_ms: int = 0
+    """How long that takes; a new position meanwhile keeps them."""
     orphans_end_as: Literal["CANCELED", "EXPIRED"] = "CANCELED"
     """How such an end is called."""
     stop_locks_quantity: bool = False
     """A waiting stop takes its quantity out of `availableAmt`."""
     child_gets_new_id: bool = True
     """A triggered stop's order has an id of its own; otherwise it goes on under the stop's."""
+    old_codes: bool = False
+    """Errors of before October 2025 (80014, 80016 …) where they have an older name."""
     triggered_as: Literal["TRIGGERED", "FILLED"] = "TRIGGERED"
     """What a stop's own row says once its order (with a new id) is out."""
     post_only_refused: bool = True
@@ -72,6 +76,7 @@ class Switches:
             base,
             position_mode=self.position_mode,
             closes_within_available=True,
+            tied_end_delay_ms=self.stops_end_delay_ms,
             stop_locks_quantity=self.stop_locks_quantity,
             refuse_unmatched=self.post_only_refused,
             leverage=5,

@@ -86,6 +86,20 @@ REFUSALS: Mapping[Refused, tuple[int, str]] = {
 require(set(REFUSALS) == set(Refused), "every refusal of the core has its code")
 
 
+OLD_CODES: Mapping[int, int] = {
+    101204: 80012,
+    101419: 80013,
+    109400: 80014,
+    109414: 80014,
+    109421: 80016,
+    109420: 80017,
+    109403: 80020,
+    101400: 80001,
+    110422: 80001,
+}
+"""What a code was called before October 2025."""
+
+
 def refused(refusal: CoreRefusal) -> WireError:
     """The exchange's error for what the core refused."""
     if refusal.why is Refused.REDUCE_ONLY and not refusal.detail.get("held"):

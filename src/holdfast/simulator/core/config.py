@@ -49,6 +49,8 @@ class CoreConfig:
     """A stop TRIGGERING for longer does not count as cover."""
     ro_cancel_delay_ms: int = 0
     """[M] From a position going flat to the end of its resting reduce-only orders."""
+    tied_end_delay_ms: int = 0
+    """[M] From a position going flat to the end of the conditional orders that end with it."""
     naked_tolerance_ms: int = 0
     """Naked spans not longer than this are not counted by `Core.truth`."""
 

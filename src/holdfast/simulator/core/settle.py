@@ -14,7 +14,7 @@ from holdfast.simulator.core.book import (
     tell_order,
 )
 from holdfast.simulator.core.cover import covered
-from holdfast.simulator.core.model import AlgoStatus, Execution, ExpireReason, SimOrder, Status
+from holdfast.simulator.core.model import AlgoStatus, Execution, ExpireReason, SimAlgo, SimOrder, Status
 from holdfast.simulator.core.world import Ledger, PositionId, World
 
 
@@ -46,12 +46,11 @@ def _judge(world: World, ledger: Ledger) -> None:
 
 def _follow_position(world: World, ledger: Ledger, key: PositionId) -> None:
     """What closes a position ends with it (sheet §4); reduce-only orders end or are cut."""
-    for algo in list(ledger.open_algos.values()):
-        mine = (algo.symbol, algo.position_side) == key
-        waiting = algo.status is AlgoStatus.NEW
-        tied = algo.close_position or algo.tied
-        if mine and waiting and tied and not has_what_it_closes(ledger, algo):
-            set_algo(world, ledger, algo, AlgoStatus.EXPIRED)
+    delay_ms = world.config.tied_end_delay_ms
+    if delay_ms and _orphans(ledger, key):
+        world.later(delay_ms, partial(_end_tied, world, ledger, key))
+    else:
+        _end_tied(world, ledger, key)
     if not _reducing(ledger, key):
         return
     delay_ms = world.config.ro_cancel_delay_ms
@@ -59,6 +58,23 @@ def _follow_position(world: World, ledger: Ledger, key: PositionId) -> None:
         world.later(delay_ms, partial(_cut_reducing, world, ledger, key))
     else:
         _cut_reducing(world, ledger, key)
+
+
+def _orphans(ledger: Ledger, key: PositionId) -> list[SimAlgo]:
+    """Waiting conditional orders that end with the position, and have nothing left to close."""
+    return [
+        algo
+        for algo in ledger.open_algos.values()
+        if (algo.symbol, algo.position_side) == key
+        and algo.status is AlgoStatus.NEW
+        and (algo.close_position or algo.tied)
+        and not has_what_it_closes(ledger, algo)
+    ]
+
+
+def _end_tied(world: World, ledger: Ledger, key: PositionId) -> None:
+    for algo in _orphans(ledger, key):
+        set_algo(world, ledger, algo, AlgoStatus.EXPIRED)
 
 
 def _reducing(ledger: Ledger, key: PositionId) -> list[SimOrder]:
