@@ -354,6 +354,19 @@ def test_adoption_in_the_middle_of_an_order_finds_the_cut() -> None:
     assert len(found.leaving) == 2
 
 
+def test_what_turned_the_position_over_does_not_end_it() -> None:
+    """A hand sold twice our long at the very moment of its entry (seed 400001): the short that was seen then
+    stands, though what was bought just before would close it."""
+    rows = fills((-0.8, "sell", "1"), (-0.8, "buy", "2"))
+    assert life(rows, adopted("1")) is None
+    taken = life(rows, adopted("1"), lenient=True)
+    assert taken is not None
+    assert not taken.flat_now, "and no look at them may end it"
+    closed = life([*rows, *fills((60, "sell", "1"))], adopted("1"))
+    assert closed is not None
+    assert [each.at_ms - OPENED_MS for each in closed.leaving] == [60_000]
+
+
 def test_adopted_position_that_grew_later_ends_with_all_of_it() -> None:
     rows = fills((600, "buy", "1"), (700, "sell", "2"))
     found = life(rows, adopted("1"))

@@ -81,6 +81,14 @@ def test_without_a_closing_execution_it_is_only_told(desk: Desk) -> None:
     assert desk.told() == []
 
 
+def test_an_end_after_which_something_was_opened_is_none(desk: Desk) -> None:
+    """By its executions a position stands: reads without it are no better for that."""
+    again = fill(at_ms=NOW_MS - 100, trade_id="t3", quantity=HELD.quantity)
+    desk.doubts.see(DOUBTFUL, NOW_MS)
+    assert desk.read(BOUGHT, SOLD, again)
+    assert desk.state.flat_news == {}
+
+
 def test_one_read_alone_is_not_doubted_here(desk: Desk) -> None:
     desk.doubts.see((Doubtful(HELD),), NOW_MS)
     assert desk.work == []

@@ -24,7 +24,7 @@ from holdfast.exchanges.port import Exchange, ExchangeError
 FIRST_PAUSE_MS = 100
 PAUSE_MAX_MS = 10_000
 PATIENCE = 6
-"""After so many looks executions that do not come out even are taken, where there are any that close."""
+"""After so many looks executions are taken that began where their times do not say so."""
 TOLD_AFTER_MS = 5_000
 BELIEVED_AFTER_MS = 3_600_000
 """An hour of reads without it is believed even so: its executions may be out of the exchange's reach."""
@@ -95,14 +95,17 @@ class Doubts:
             self._inbox.put(FillsRead(tracked.trade_id, fact.value, fact.complete))
 
     def read(self, event: FillsRead) -> bool:
-        """True when the executions were asked for here; if they reach flat, that is conclusive news."""
+        """True when the executions were asked for here; if they end flat, that is conclusive news.
+
+        To the last of them: what was closed before it turned over stands, on its other side.
+        """
         doubt = self._open.get(event.handle)
         if doubt is None:
             return False
         doubt.looks += 1
         offset, lenient = self._exchange.clock_offset_ms(), doubt.looks >= PATIENCE
         found = life(event.fills, doubt.tracked, offset_ms=offset, lenient=lenient)
-        if found is not None:
+        if found is not None and found.flat_now:
             ended_ms = found.leaving[-1].at_ms - offset
             self._state.hear_flat(doubt.tracked.key, max(ended_ms, doubt.tracked.opened_ms))
         return True

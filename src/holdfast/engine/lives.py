@@ -26,6 +26,13 @@ class Life:
     leaving: tuple[Fill, ...]
     rest: Decimal
     """What they leave open: 0 when they account for exactly this position, below 0 after a flip."""
+    after: Decimal
+    """What was bought (above 0) or sold since, in sum: 0 when nothing can stand now."""
+
+    @property
+    def flat_now(self) -> bool:
+        """By all executions that are there: not only did it come to an end, nothing was opened since."""
+        return self.rest == 0 and self.after == 0
 
 
 def first_fill_ms(tracked: Tracked) -> int:
@@ -42,8 +49,9 @@ def life(
 
     For a position that we opened they are walked from nothing: a closing fill before anything is open
     belongs to the position before, and what comes after flat to the next one. An adopted one begins with
-    the size it was seen with, and some of the fills around that moment are in this size already: the cut
-    is where the sum comes out even. *lenient*: the likeliest cut is taken though it does not.
+    the size it was seen with, and some of the fills around that moment are in this size already: they are
+    cut off where their times say so, or where all that is there comes out flat. *lenient*: where any end
+    comes out even, else the likeliest though it does not.
     *offset_ms*: the exchange's clock minus ours.
     """
     key = tracked.key
@@ -52,8 +60,9 @@ def life(
         return _from_entry(mine, tracked, tracked.entry_signed_ms + offset_ms)
     cuts = _cuts(mine, tracked.opened_ms + offset_ms)
     walks = [_walk(mine[cut:], tracked, tracked.adopted_quantity) for cut in cuts]
-    even = next((walk for walk in walks if walk is not None and walk.rest == 0), None)
-    return even or (walks[0] if lenient else None)
+    even = [walk for walk in walks if walk is not None and walk.rest == 0]
+    sure = [walk for walk in even if walk is walks[0] or walk.flat_now]
+    return next(iter(sure or (even or walks if lenient else [])), None)
 
 
 def _from_entry(fills: Sequence[Fill], tracked: Tracked, signed_ms: int) -> Life | None:
@@ -75,7 +84,7 @@ def _from_entry(fills: Sequence[Fill], tracked: Tracked, signed_ms: int) -> Life
 def _walk(fills: Sequence[Fill], tracked: Tracked, quantity: Decimal) -> Life | None:
     entering: list[Fill] = []
     leaving: list[Fill] = []
-    for fill in fills:
+    for place, fill in enumerate(fills, start=1):
         if fill.side is tracked.direction.opening:
             entering.append(fill)
             quantity += fill.quantity
@@ -83,7 +92,8 @@ def _walk(fills: Sequence[Fill], tracked: Tracked, quantity: Decimal) -> Life | 
             leaving.append(fill)
             quantity -= fill.quantity
             if quantity <= 0:
-                return Life(tuple(entering), tuple(leaving), quantity)
+                after = sum((each.quantity * each.side.sign for each in fills[place:]), ZERO)
+                return Life(tuple(entering), tuple(leaving), quantity, after)
     return None
 
 
