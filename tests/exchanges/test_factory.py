@@ -5,6 +5,7 @@ import random
 import pytest
 
 from holdfast.domain.secret import Secret
+from holdfast.exchanges.binance.dialect import hub
 from holdfast.exchanges.capabilities import CAPABILITIES
 from holdfast.exchanges.factory import REAL, Credentials, UnsafeAddress, make_exchange, resolve
 from holdfast.exchanges.shared import Endpoints, ExchangeShared
@@ -87,6 +88,6 @@ async def test_accounts_at_one_address_share_a_hub() -> None:
     """Another address has another budget."""
     shared = ExchangeShared(clock=HandClock(), random=random.Random(1))
     here, there = Endpoints("a", "b"), Endpoints("c", "d")
-    assert shared.binance(here) is shared.binance(Endpoints("a", "b"))
-    assert shared.binance(here) is not shared.binance(there)
+    assert shared.hub(here, hub) is shared.hub(Endpoints("a", "b"), hub)
+    assert shared.hub(here, hub) is not shared.hub(there, hub)
     await shared.close()

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from holdfast.domain.protocols import Clock
 from holdfast.domain.secret import Secret
+from holdfast.exchanges.binance import dialect as binance
 from holdfast.exchanges.binance.adapter import BinanceExchange
-from holdfast.exchanges.binance.caller import Caller
 from holdfast.exchanges.binance.streams import BinanceStreams
+from holdfast.exchanges.caller import Caller
 from holdfast.exchanges.capabilities import CAPABILITIES
 from holdfast.exchanges.shared import Endpoints, ExchangeShared
 from holdfast.exchanges.stats import AdapterStats
@@ -112,7 +113,7 @@ def _binance(
     from holdfast.exchanges.binance.client import BinanceClient  # brings ccxt: seconds, so not before use
 
     capabilities, settings, stats = CAPABILITIES["binance"], shared.settings, AdapterStats()
-    hub = shared.binance(endpoints)
+    hub = shared.hub(endpoints, binance.hub)
     client = BinanceClient(
         base_url=endpoints.rest,
         api_key=credentials.api_key,
@@ -121,7 +122,12 @@ def _binance(
         transport=shared.transport(),
     )
     caller = Caller(
-        client=client, clock=clock, governor=hub.governor, window_ms=capabilities.window_ms, stats=stats
+        client=client,
+        dialect=binance.DIALECT,
+        clock=clock,
+        governor=hub.governor,
+        window_ms=capabilities.window_ms,
+        stats=stats,
     )
     streams = BinanceStreams(
         caller=caller,

@@ -9,14 +9,17 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import aiohttp
 import certifi
 
 from holdfast.domain.protocols import Clock, Random
-from holdfast.exchanges.binance.hub import BinanceHub
 from holdfast.exchanges.governor import Bans
+from holdfast.exchanges.hub import Hub
 from holdfast.exchanges.transport import Transport, sent_tracing
+
+Q = TypeVar("Q")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ class ExchangeShared:
         self._bans = bans
         self._make_connector = connector or _tcp_connector
         self._session: aiohttp.ClientSession | None = None
-        self._hubs: dict[Endpoints, BinanceHub] = {}
+        self._hubs: dict[Endpoints, Hub[Any]] = {}
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -90,11 +93,11 @@ class ExchangeShared:
             body_bytes_max=self.settings.body_bytes_max,
         )
 
-    def binance(self, endpoints: Endpoints) -> BinanceHub:
-        """The hub of one Binance address; the same for all accounts there."""
+    def hub(self, endpoints: Endpoints, make: Callable[[Clock, Bans | None], Hub[Q]]) -> Hub[Q]:
+        """The hub of one exchange address; *make* makes it for the first account there."""
         hub = self._hubs.get(endpoints)
         if hub is None:
-            hub = self._hubs[endpoints] = BinanceHub(self.clock, self._bans)
+            hub = self._hubs[endpoints] = make(self.clock, self._bans)
         return hub
 
     async def close(self) -> None:

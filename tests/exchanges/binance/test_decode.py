@@ -22,8 +22,8 @@ from holdfast.domain.orders import (
 )
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import decode, events, markets
-from holdfast.exchanges.binance.decode import BadAnswer, NotJson, Rows
-from holdfast.exchanges.binance.names import Names
+from holdfast.exchanges.decoding import MAGNITUDE_MAX, BadAnswer, NotJson, Rows
+from holdfast.exchanges.names import Names
 from tests.exchanges.support import BTC, NOW_MS, RECORDED, SYMBOL_ROW, body
 
 D = Decimal
@@ -357,7 +357,7 @@ def test_mutated_answers_are_read_sanely_or_refused(data: st.DataObject) -> None
             number = getattr(value, field)
             if isinstance(number, D):
                 assert number.is_finite()
-                assert abs(number) <= decode.MAGNITUDE_MAX
+                assert abs(number) <= MAGNITUDE_MAX
 
 
 @settings(max_examples=200)

@@ -13,7 +13,7 @@ from holdfast.domain.orders import OrderType, PositionSide, Side, TimeInForce, T
 from holdfast.domain.secret import Secret
 from holdfast.exchanges.binance import requests
 from holdfast.exchanges.binance.client import BinanceClient
-from holdfast.exchanges.binance.names import Names
+from holdfast.exchanges.names import Names
 from tests.exchanges.support import BTC, DATA, HandClock, approved, intent
 
 D = Decimal

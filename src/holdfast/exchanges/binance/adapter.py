@@ -25,12 +25,12 @@ from holdfast.domain.orders import Fill, Order, Stop
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import decode, requests
-from holdfast.exchanges.binance.caller import Caller, Signed
-from holdfast.exchanges.binance.decode import BadAnswer, NotJson, Rows, Table
-from holdfast.exchanges.binance.hub import BinanceHub
-from holdfast.exchanges.binance.names import Names
 from holdfast.exchanges.binance.requests import Request
 from holdfast.exchanges.binance.streams import BinanceStreams
+from holdfast.exchanges.caller import Caller, Signed
+from holdfast.exchanges.decoding import BadAnswer, NotJson, Rows, Table
+from holdfast.exchanges.hub import Hub
+from holdfast.exchanges.names import Names
 from holdfast.exchanges.port import Capabilities, ConfigNews, Exchange, ExchangeError, Listener, News
 from holdfast.exchanges.stats import AdapterStats
 from holdfast.exchanges.transport import Answer
@@ -56,8 +56,8 @@ class BinanceExchange:
     def __init__(
         self,
         *,
-        caller: Caller,
-        hub: BinanceHub,
+        caller: Caller[Request],
+        hub: Hub[Request],
         clock: Clock,
         capabilities: Capabilities,
         streams: BinanceStreams,

@@ -15,6 +15,8 @@ import ccxt.async_support as ccxt
 
 from holdfast.domain.protocols import Clock
 from holdfast.domain.secret import Secret
+from holdfast.exchanges.binance.requests import Request
+from holdfast.exchanges.caller import Signed
 from holdfast.exchanges.transport import Answer, Transport
 
 _SECTIONS: Mapping[str, str] = {
@@ -65,8 +67,11 @@ class BinanceClient(ccxt.binanceusdm):  # type: ignore[misc]  # ccxt is untyped
         content = body.encode() if body else None
         return await self._holdfast_transport.send(method, url, headers, content)
 
-    async def call(self, endpoint: str, params: Mapping[str, str]) -> Answer:
-        """One implicit endpoint by name; raises `NotSent` or `NoAnswer`."""
-        method: Any = getattr(self, endpoint)
-        answer: Answer = await method(dict(params))
+    async def call(self, request: Request, signed: Signed) -> Answer:
+        """One implicit endpoint by name, as `Client`; raises `NotSent` or `NoAnswer`."""
+        params = dict(request.params)
+        if request.signed:
+            params |= {"timestamp": str(signed.at_ms), "recvWindow": str(signed.window_ms)}
+        method: Any = getattr(self, request.endpoint)
+        answer: Answer = await method(params)
         return answer

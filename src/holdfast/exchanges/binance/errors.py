@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import msgspec
 
 from holdfast.domain.intents import Rejected, RejectReason, Unavailable, Unknown
+from holdfast.exchanges.caller import Verdict, Word
 from holdfast.exchanges.transport import Answer
 
-Word = Rejected | Unknown | Unavailable
 _R = RejectReason
 
+TOO_MANY_REQUESTS = -1003
+TOO_MANY_ORDERS = -1015
+"""The account's order limit, not the address's weight: other accounts may go on."""
 LIMIT_DEFAULT_MS = 60_000
 """How long to hold back after a 429 without Retry-After: the budget's window is a minute."""
 BAN_DEFAULT_MS = 120_000
@@ -93,6 +96,24 @@ class _ErrorBody(msgspec.Struct):
 
 
 _ERROR = msgspec.json.Decoder(_ErrorBody, strict=False)
+
+
+def judge(answer: Answer, exchange_now_ms: int) -> Verdict | None:
+    """What an answer means for who asked and for the address; None for a success."""
+    fault = fault_in(answer)
+    if fault is None:
+        return None
+    word = word_for(fault, retry_after_ms=retry_after(answer, exchange_now_ms))
+    if not _limits_the_address(fault):
+        return Verdict(word)
+    asked_ms = word.retry_after_ms if isinstance(word, Unavailable) else 0
+    return Verdict(word, asked_ms or LIMIT_DEFAULT_MS)
+
+
+def _limits_the_address(fault: Fault) -> bool:
+    if fault.code == TOO_MANY_ORDERS:
+        return False
+    return fault.status == 429 or fault.code == TOO_MANY_REQUESTS
 
 
 def fault_in(answer: Answer) -> Fault | None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from holdfast.domain.account import Mark
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Fill, Order, Stop
+from holdfast.exchanges import decoding
 from holdfast.exchanges.binance import decode, wire
-from holdfast.exchanges.binance.decode import Reader
-from holdfast.exchanges.binance.names import Names
+from holdfast.exchanges.decoding import Reader
+from holdfast.exchanges.names import Names
 from holdfast.exchanges.port import (
     BalanceNews,
     ConfigNews,
@@ -53,7 +54,7 @@ def user_news(kind: str, body: Body, names: Names) -> Heard | None:
 def _order(body: Body, names: Names) -> Heard:
     event = _ORDER.read(body)
     row = event.o
-    filled = decode.amount(row.z)
+    filled = decoding.amount(row.z)
     order = Order(
         symbol=names.symbol(row.s),
         order_id=str(row.i),
@@ -62,10 +63,10 @@ def _order(body: Body, names: Names) -> Heard:
         position_side=decode.position_side(row.ps),
         type=decode.order_type(row.o),
         status=decode.order_status(row.X, filled),
-        quantity=decode.amount(row.q),
+        quantity=decoding.amount(row.q),
         filled=filled,
-        average_price=decode.amount(row.ap),
-        price=decode.amount(row.p),
+        average_price=decoding.amount(row.ap),
+        price=decoding.amount(row.p),
         reduce_only=row.R,
         updated_ms=event.T,
     )
@@ -73,7 +74,7 @@ def _order(body: Body, names: Names) -> Heard:
 
 
 def _fill(row: wire.OrderEventBody, order: Order) -> Fill | None:
-    quantity = decode.amount(row.l)
+    quantity = decoding.amount(row.l)
     if row.x not in EXECUTIONS or not quantity:
         return None
     return Fill(
@@ -83,11 +84,11 @@ def _fill(row: wire.OrderEventBody, order: Order) -> Fill | None:
         client_id=order.client_id,
         side=order.side,
         position_side=order.position_side,
-        price=decode.price(row.L),
+        price=decoding.price(row.L),
         quantity=quantity,
-        fee=decode.number(row.n) if row.n else ZERO,
+        fee=decoding.number(row.n) if row.n else ZERO,
         fee_currency=row.N or "",
-        realized_pnl=decode.number(row.rp),
+        realized_pnl=decoding.number(row.rp),
         maker=row.m,
         at_ms=row.T,
     )
@@ -104,9 +105,9 @@ def _stop(body: Body, names: Names) -> Heard:
         market=row.o.endswith("MARKET"),
         side=decode.side(row.S),
         position_side=decode.position_side(row.ps),
-        trigger_price=decode.amount_or_zero(row.tp),
+        trigger_price=decoding.amount_or_zero(row.tp),
         trigger_source=decode.trigger_source(row.wt),
-        quantity=ZERO if row.cp else decode.amount_or_zero(row.q),
+        quantity=ZERO if row.cp else decoding.amount_or_zero(row.q),
         close_position=row.cp,
         reduce_only=row.R,
         status=decode.stop_status(row.X),
@@ -123,8 +124,8 @@ def _account(body: Body, names: Names) -> Heard:
     balances = tuple(
         BalanceNews(
             currency=row.a,
-            wallet=decode.number(row.wb),
-            change=decode.number(row.bc),
+            wallet=decoding.number(row.wb),
+            change=decoding.number(row.bc),
             exchange_ms=event.E,
             cause=event.a.m,
         )
@@ -140,8 +141,8 @@ def _position(row: wire.PositionChange, exchange_ms: int, names: Names) -> Posit
     return PositionNews(
         symbol=names.symbol(row.s),
         side=side,
-        quantity=decode.signed(decode.number(row.pa), side),
-        entry_price=decode.amount(row.ep),
+        quantity=decoding.signed(decoding.number(row.pa), side),
+        entry_price=decoding.amount(row.ep),
         exchange_ms=exchange_ms,
     )
 
@@ -172,5 +173,5 @@ def mark_news(body: Body, names: Names, heard_ms: int) -> MarkNews | None:
     event = _MARK.read(body)
     if event.e != "markPriceUpdate" or event.st != USD_MARGINED:
         return None
-    mark = Mark(price=decode.price(event.p), exchange_ms=event.E, heard_ms=heard_ms, source="ws")
+    mark = Mark(price=decoding.price(event.p), exchange_ms=event.E, heard_ms=heard_ms, source="ws")
     return MarkNews(symbol=names.symbol(event.s), mark=mark)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from holdfast.domain.instrument import Bracket, Instrument
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import wire
-from holdfast.exchanges.binance.decode import BadAnswer, Reader, Table, amount, bounded, price
-from holdfast.exchanges.binance.names import Names, readable
+from holdfast.exchanges.decoding import BadAnswer, Reader, Table, amount, bounded, price
+from holdfast.exchanges.hub import Markets
+from holdfast.exchanges.names import Names, readable
 
 PERPETUAL = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 TRADING = "TRADING"
@@ -19,19 +20,6 @@ _INFO = Reader(wire.ExchangeInfoBody)
 _SYMBOLS = Table(wire.SymbolRow)
 _BRACKETS = Table(wire.BracketsRow)
 _BRACKETS_ONE = Reader(wire.BracketsRow)
-
-
-@dataclass(frozen=True, slots=True)
-class Markets:
-    """The instruments of one exchange address, shared by all its accounts."""
-
-    instruments: Mapping[Symbol, Instrument]
-    names: Names
-    bad: int = 0
-    """Rows that could not be read; those instruments cannot be traded."""
-
-
-NO_MARKETS = Markets({}, Names({}))
 
 
 def markets(info: bytes, brackets: Mapping[str, tuple[Bracket, ...]]) -> Markets:

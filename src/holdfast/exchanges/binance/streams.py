@@ -12,9 +12,10 @@ from holdfast.domain.invariant import require
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import events, requests, wire
-from holdfast.exchanges.binance.caller import Caller
-from holdfast.exchanges.binance.decode import LISTEN_KEY, BadAnswer, Reader
-from holdfast.exchanges.binance.names import Names
+from holdfast.exchanges.binance.decode import LISTEN_KEY
+from holdfast.exchanges.caller import Caller
+from holdfast.exchanges.decoding import BadAnswer, Reader
+from holdfast.exchanges.names import Names
 from holdfast.exchanges.port import ExchangeError, Listener, News, StreamState
 from holdfast.exchanges.stats import AdapterStats
 from holdfast.exchanges.streaming import Source, StreamKeeper, StreamLost
@@ -37,7 +38,7 @@ class BinanceStreams:
     def __init__(
         self,
         *,
-        caller: Caller,
+        caller: Caller[requests.Request],
         clock: Clock,
         ws_url: str,
         names: Callable[[], Names],

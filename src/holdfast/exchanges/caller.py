@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from holdfast.domain.intents import Priority, Rejected, Unavailable, Unknown
 from holdfast.domain.protocols import Clock
-from holdfast.exchanges.binance import requests
-from holdfast.exchanges.binance.decode import TIME, BadAnswer
-from holdfast.exchanges.binance.errors import LIMIT_DEFAULT_MS, Fault, Word, fault_in, retry_after, word_for
-from holdfast.exchanges.binance.requests import Request
-from holdfast.exchanges.governor import Governor, Held
+from holdfast.exchanges.decoding import BadAnswer
+from holdfast.exchanges.governor import Costs, Governor, Held
 from holdfast.exchanges.port import ExchangeError
 from holdfast.exchanges.stats import AdapterStats, note
 from holdfast.exchanges.transport import Answer, NoAnswer, NotSent
 
-TOO_MANY_REQUESTS = -1003
-TOO_MANY_ORDERS = -1015
-"""The account's order limit, not the address's weight: other accounts may go on."""
+Word = Rejected | Unknown | Unavailable
 
 
-class Client(Protocol):
-    """Signs and sends: `BinanceClient`. Named by its face, as importing ccxt takes seconds."""
+class AnyRequest(Protocol):
+    """One call of an exchange, as its dialect describes it."""
 
-    async def call(self, endpoint: str, params: Mapping[str, str]) -> Answer:
-        """One endpoint by name; raises `NotSent` or `NoAnswer`."""
-        ...
+    @property
+    def endpoint(self) -> str: ...
+
+    @property
+    def costs(self) -> Costs: ...
+
+
+Q = TypeVar("Q", bound=AnyRequest)
+Q_contra = TypeVar("Q_contra", bound=AnyRequest, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,48 @@ class Signed:
     window_ms: int
 
 
-class Caller:
+class Client(Protocol[Q_contra]):
+    """Signs and sends. Named by its face, as importing ccxt takes seconds."""
+
+    async def call(self, request: Q_contra, signed: Signed) -> Answer:
+        """One request, signed with a time of the *exchange's* clock; raises `NotSent` or `NoAnswer`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a fault in an answer means. *limits_ms* > 0: the address is to hold back for so long."""
+
+    word: Word
+    limits_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect(Generic[Q]):
+    """What a caller has to know of its exchange."""
+
+    judge: Callable[[Answer, int], Verdict | None]
+    """An answer and the exchange's time: None for a success whose body still has to be read."""
+    server_time: Q
+    read_time: Callable[[bytes], int]
+    """The exchange's clock (ms) in its answer to *server_time*; raises `BadAnswer`."""
+
+
+class Caller(Generic[Q]):
     """Sends requests for one account. Never retries."""
 
     def __init__(
-        self, *, client: Client, clock: Clock, governor: Governor, window_ms: int, stats: AdapterStats
+        self,
+        *,
+        client: Client[Q],
+        dialect: Dialect[Q],
+        clock: Clock,
+        governor: Governor,
+        window_ms: int,
+        stats: AdapterStats,
     ) -> None:
         self._client = client
+        self._dialect = dialect
         self._clock = clock
         self._governor = governor
         self.budget = governor.key()
@@ -63,11 +99,11 @@ class Caller:
         """Why nothing of *priority* may be sent from this address now; None = it may."""
         return self._governor.refusal(priority)
 
-    async def send(self, request: Request, priority: Priority, signed: Signed | None = None) -> Answer | Word:
+    async def send(self, request: Q, priority: Priority, signed: Signed | None = None) -> Answer | Word:
         """Send once. An `Answer` is a success whose body is still to be read; else the word."""
         try:
             async with self.budget.slot(priority, request.costs) as flight:
-                answer = await self._client.call(request.endpoint, self._params(request, signed))
+                answer = await self._client.call(request, self._by_their_clock(signed))
                 flight.heard(answer)
         except Held as held:
             return self._counted(held.outcome)
@@ -75,15 +111,16 @@ class Caller:
             return self._counted(Unavailable(cause=str(error)))
         except NoAnswer as error:
             return self._counted(Unknown(cause=str(error)))
-        fault = fault_in(answer)
-        if fault is None or not _limits_the_address(fault):
+        verdict = self._dialect.judge(answer, self.exchange_now_ms())
+        if verdict is None or not verdict.limits_ms:
             self._governor.passed()
-        if fault is None:
+        if verdict is None:
             self._stats.outcomes["ok"] += 1
             return answer
-        return self._counted(self._word(fault, answer))
+        self._obey(verdict)
+        return self._counted(verdict.word)
 
-    async def read(self, request: Request, priority: Priority) -> bytes:
+    async def read(self, request: Q, priority: Priority) -> bytes:
         """The body of a good answer; raises `ExchangeError`."""
         answer = await self.send(request, priority)
         if isinstance(answer, Answer):
@@ -99,10 +136,10 @@ class Caller:
 
     async def _sample_clock(self) -> tuple[int, int]:
         asked_ms, started = self._clock.now_ms(), self._clock.monotonic_ms()
-        body = await self.read(requests.SERVER_TIME, Priority.PROTECT)
+        body = await self.read(self._dialect.server_time, Priority.PROTECT)
         round_trip = self._clock.monotonic_ms() - started
         try:
-            server_ms = TIME.read(body).serverTime
+            server_ms = self._dialect.read_time(body)
         except BadAnswer as error:
             raise ExchangeError(self.bad_answer("time", error)) from error
         return server_ms - (asked_ms + round_trip // 2), round_trip
@@ -112,23 +149,17 @@ class Caller:
         note(self._stats.gaps, f"{what}: {error}")
         return Unknown(cause=f"{what}: {error}", mapped=False)
 
-    def _params(self, request: Request, signed: Signed | None) -> dict[str, str]:
-        if not request.signed:
-            return dict(request.params)
+    def _by_their_clock(self, signed: Signed | None) -> Signed:
         signed = signed or Signed(self._clock.now_ms(), self._window_ms)
-        return {
-            **request.params,
-            "timestamp": str(signed.at_ms + self.clock_offset_ms),
-            "recvWindow": str(signed.window_ms),
-        }
+        return Signed(signed.at_ms + self.clock_offset_ms, signed.window_ms)
 
-    def _word(self, fault: Fault, answer: Answer) -> Word:
-        word = word_for(fault, retry_after_ms=retry_after(answer, self.exchange_now_ms()))
+    def _obey(self, verdict: Verdict) -> None:
+        """Bans and limits hold for everyone at this address."""
+        word = verdict.word
         if isinstance(word, Unavailable) and word.banned:
             self._governor.ban(word.retry_after_ms)
-        elif isinstance(word, Unavailable) and _limits_the_address(fault):
-            self._governor.limit(word.retry_after_ms or LIMIT_DEFAULT_MS)
-        return word
+        elif verdict.limits_ms:
+            self._governor.limit(verdict.limits_ms)
 
     def _counted(self, word: Word) -> Word:
         self._stats.outcomes[type(word).__name__.lower()] += 1
@@ -137,9 +168,3 @@ class Caller:
         if isinstance(word, Unknown) and not word.mapped:
             note(self._stats.gaps, word.cause)
         return word
-
-
-def _limits_the_address(fault: Fault) -> bool:
-    if fault.code == TOO_MANY_ORDERS:
-        return False
-    return fault.status == 429 or fault.code == TOO_MANY_REQUESTS
