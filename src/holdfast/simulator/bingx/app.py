@@ -9,7 +9,14 @@ from aiohttp import web
 
 from holdfast.domain.protocols import Clock
 from holdfast.simulator.bingx.auth import check_signature, check_time
-from holdfast.simulator.bingx.errors import OLD_CODES, bad_key, no_permission, no_such_path, refused
+from holdfast.simulator.bingx.errors import (
+    OLD_CODES,
+    RATE_LIMITED,
+    bad_key,
+    no_permission,
+    no_such_path,
+    refused,
+)
 from holdfast.simulator.bingx.params import Params
 from holdfast.simulator.bingx.routes import ROUTES, Door, Route
 from holdfast.simulator.bingx.tongue import BingxTongue
@@ -78,7 +85,7 @@ class BingxApp(WireApp[Params, Call]):
         return refused(refusal)
 
     def denied(self, call: Call, error: WireError) -> Answer:
-        if call.owner is not None:
+        if call.owner is not None and error.code != RATE_LIMITED:
             self.venue.limiter.count_invalid(call.account_id, call.now_ms)
         code = OLD_CODES.get(error.code, error.code) if call.switches.old_codes else error.code
         body = orjson.dumps({"code": code, "msg": error.msg, "data": {}})
@@ -101,8 +108,11 @@ class BingxApp(WireApp[Params, Call]):
         return Answer(status, orjson.dumps(body), kept, code)
 
     def emptied(self, body: bytes) -> bytes:
-        """The same answer with every list in it empty."""
-        return orjson.dumps(_emptied(orjson.loads(body or b"{}")))
+        """The same answer with every list in it empty; what is no JSON any more passes as it is."""
+        try:
+            return orjson.dumps(_emptied(orjson.loads(body)))
+        except orjson.JSONDecodeError:
+            return body
 
     # --- the door ----------------------------------------------------------------------------------
 

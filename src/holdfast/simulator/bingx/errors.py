@@ -9,6 +9,7 @@ from holdfast.simulator.core.model import CoreRefusal, Refused
 from holdfast.simulator.wire.errors import WireError, worded
 
 OK = 200
+RATE_LIMITED = 100410
 
 
 def error(code: int, msg: str) -> WireError:
@@ -184,7 +185,7 @@ def no_such_path(path: str) -> WireError:
 
 
 def rate_limited() -> WireError:
-    return error(100410, "rate limited")
+    return error(RATE_LIMITED, "rate limited")
 
 
 def told_to_pause(until_ms: int) -> WireError:

@@ -47,6 +47,16 @@ _CLIENT_ID = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 
 
 @dataclass(frozen=True, slots=True)
+class Common:
+    """What every type has."""
+
+    type: str
+    side: Side
+    position_side: PositionSide
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """A request for the core, and what else is to be remembered of it."""
 
@@ -58,25 +68,14 @@ def read_wish(call: Call, params: Params) -> Wish:
     """Raises `WireError` in the exchange's words, mode errors first."""
     instrument = call.core.instrument(params.symbol())
     type_, side = params.need("type"), params.choice("side", SIDES, errors.invalid("side"))
-    position_side = position_side_of(call, params)
-    own_id = client_id(params)
+    common = Common(type_, side, position_side_of(call, params), client_id(params))
     if type_ in KINDS:
-        return _regular(call, params, instrument, Common(type_, side, position_side, own_id))
+        return _regular(call, params, instrument, common)
     if type_ in PROTECTIVE or type_ in TRIGGERS:
         if "stopLoss" in params or "takeProfit" in params:
             raise errors.invalid("stopLoss/takeProfit: only with MARKET and LIMIT orders.")
-        return _conditional(call, params, instrument, Common(type_, side, position_side, own_id))
+        return _conditional(call, params, instrument, common)
     raise errors.invalid(f"type: {type_} is not supported.")
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """What every type has."""
-
-    type: str
-    side: Side
-    position_side: PositionSide
-    client_id: str
 
 
 def position_side_of(call: Call, params: Params) -> PositionSide:
