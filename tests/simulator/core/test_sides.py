@@ -84,6 +84,16 @@ def test_attached_stops_of_a_market_order_take_what_was_filled() -> None:
     assert [algo.quantity for algo in algos(world)] == [made.filled]
 
 
+@pytest.mark.parametrize(("first", "stops"), [(False, []), (True, [D(50)])])
+def test_attached_stops_come_at_the_end_or_with_the_first_fill(first: bool, stops: list[Decimal]) -> None:
+    world = core(flat(volume=60.0), taker_share=D(1), book_levels=1, attach_at_first_fill=first)
+    made = world.place_order(ME, order(quantity="50", price="101", attached=(stop("90", quantity="50"),)))
+    assert 0 < made.filled < 50
+    assert [algo.quantity for algo in algos(world)] == stops
+    world.cancel_order(ME, FOO, order_id=made.order_id)
+    assert [algo.quantity for algo in algos(world)] == (stops or [made.filled])
+
+
 def test_an_attached_stop_whose_price_has_passed_is_taken_and_triggers() -> None:
     world = core(flat())
     world.place_order(ME, order(attached=(stop("101", quantity="1"),)))

@@ -36,6 +36,9 @@ class Switches:
     """A stop's client id is kept and found again; otherwise it is dropped without a word."""
     stops_only_reduce: bool = False
     """STOP_MARKET and the like never open a position in one-way mode, even without `reduceOnly`."""
+    attached_at: Literal["end", "first_fill"] = "end"
+    """When attached stops become orders: when the order has ended, for what was filled; or with its
+    first fill, for the whole of it."""
     stops_end_with_position: bool = True
     """Position-bound stops end in the moment the position is flat; otherwise they stay."""
     stops_end_delay_ms: int = 0
@@ -76,6 +79,7 @@ class Switches:
             base,
             position_mode=self.position_mode,
             closes_within_available=True,
+            attach_at_first_fill=self.attached_at == "first_fill",
             tied_end_delay_ms=self.stops_end_delay_ms,
             stop_locks_quantity=self.stop_locks_quantity,
             refuse_unmatched=self.post_only_refused,

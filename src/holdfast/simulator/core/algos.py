@@ -53,10 +53,12 @@ def place(world: World, ledger: Ledger, request: AlgoRequest) -> SimAlgo:
 
 
 def attach(world: World, ledger: Ledger, order: SimOrder) -> None:
-    """The stops and profits that came with a filled *order*. One whose price has been passed meanwhile
-    is taken all the same, and triggers at once."""
-    for request in order.attached:
-        quantity = min(request.quantity or order.filled, order.filled)
+    """The stops and profits that came with a filled *order*, once. One whose price has been passed
+    meanwhile is taken all the same, and triggers at once."""
+    attached, order.attached = order.attached, ()
+    most = order.filled if order.status.final else order.quantity
+    for request in attached:
+        quantity = min(request.quantity or most, most)
         accept(world, ledger, replace(request, quantity=quantity), parent_id=order.order_id)
 
 

@@ -51,6 +51,8 @@ class CoreConfig:
     """[M] From a position going flat to the end of its resting reduce-only orders."""
     tied_end_delay_ms: int = 0
     """[M] From a position going flat to the end of the conditional orders that end with it."""
+    attach_at_first_fill: bool = False
+    """[M] Attached stops are placed, for the whole order, with its first fill; otherwise at its end."""
     naked_tolerance_ms: int = 0
     """Naked spans not longer than this are not counted by `Core.truth`."""
 

@@ -144,6 +144,8 @@ def fill(
     world.tell_account(ledger, "ORDER", (copy.copy(position),))
     if done:
         end_order(world, ledger, order, Status.FILLED)
+    elif order.attached and world.config.attach_at_first_fill:
+        world.fulfilled.append((ledger, order))
 
 
 def _fee_rate(world: World, order: SimOrder, *, maker: bool) -> Decimal:

@@ -148,8 +148,8 @@ class OrderRequest:
     client_id: str = ""
     """Empty: the core makes one."""
     attached: tuple[AlgoRequest, ...] = ()
-    """Stops and profits that are placed when the order has ended with fills; without a quantity they
-    take what was filled."""
+    """Stops and profits that are placed when the order has ended with fills (or with the first, where
+    that is the way); without a quantity they are of its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,7 @@ class World:
         self.moved: dict[tuple[str, PositionId], Ledger] = {}
         """Positions changed since the last settling."""
         self.fulfilled: list[tuple[Ledger, SimOrder]] = []
-        """Orders that ended with fills and have stops attached, since the last settling."""
+        """Orders with fills whose attached stops are due, since the last settling."""
         self.stuck: set[Symbol] = set()
         self.order_ids = count(10_000_000_001)
         self.algo_ids = count(1_000_000_000_000_001)
