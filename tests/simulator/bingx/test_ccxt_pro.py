@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from holdfast.simulator.bingx.config import Switches
 from tests.simulator.bingx.clients import BINGX, SYMBOL, ccxt_client
 from tests.simulator.world import World, world
 
@@ -91,10 +93,12 @@ async def test_watch_my_trades(pair: tuple[World, Any]) -> None:
     assert (trade["side"], trade["amount"]) == ("buy", 0.01)
 
 
-async def test_pings_are_answered_and_the_connection_stays(pair: tuple[World, Any]) -> None:
-    """The server pings every five seconds; ccxt answers Pong."""
-    running, exchange = pair
-    await soon(exchange.watch_ticker(SYMBOL))
-    await asyncio.sleep(5.5)
-    assert len(running.server.app.hub.sockets.all()) == 1
-    assert (await soon(exchange.watch_ticker(SYMBOL)))["last"] > 0
+async def test_pings_are_answered_and_the_connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server pings often and is impatient; ccxt answers Pong."""
+    monkeypatch.setattr("holdfast.simulator.bingx.tongue.PING_EVERY_S", 0.2)
+    impatient = replace(BINGX, bingx=Switches(pong_within_s=0.7))
+    async with world(impatient) as running, ccxt_client(running) as exchange:
+        await soon(exchange.watch_ticker(SYMBOL))
+        await asyncio.sleep(1.5)
+        assert len(running.server.app.hub.sockets.all()) == 1
+        assert (await soon(exchange.watch_ticker(SYMBOL)))["last"] > 0
