@@ -1,0 +1,1 @@
+"""BingX USDT-M perpetual."""
