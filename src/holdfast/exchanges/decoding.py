@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import msgspec
 
+from holdfast.domain.account import Candle
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import PositionSide
 
@@ -154,3 +156,17 @@ def _converted(items: Iterable[Q], convert: Callable[[Q], R | None]) -> Rows[R]:
         if value is not None:
             values.append(value)
     return Rows(tuple(values), bad)
+
+
+# --- bars ----------------------------------------------------------------------------------------
+
+
+def sane_bars(bars: Iterable[Candle]) -> tuple[Candle, ...]:
+    """*bars* as they are; raises `BadAnswer` when they are out of order or contradict themselves."""
+    found = tuple(bars)
+    if any(later.open_ms <= earlier.open_ms for earlier, later in pairwise(found)):
+        raise BadAnswer("expected bars in order of time, found them out of order")
+    for bar in found:
+        if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
+            raise BadAnswer("expected low ≤ open, close ≤ high in a bar, found otherwise")
+    return found
