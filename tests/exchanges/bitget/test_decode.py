@@ -191,6 +191,13 @@ def test_an_orders_status_by_either_key(changes: dict[str, str], status: Exchang
     assert order(**changes).status is status
 
 
+def test_samples_with_empty_times_and_small_letters() -> None:
+    """As recorded: an unchanged plan has no `uTime`, and symbols may be echoed in lower case."""
+    found = plan(uTime="", symbol="btcusdt")
+    assert (found.symbol, found.updated_ms) == (BTC, CREATED_MS)
+    assert order(uTime=CREATED_MS + 5).updated_ms == CREATED_MS + 5
+
+
 @pytest.mark.parametrize(
     ("plan_type", "kind", "whole", "reduces"),
     [
@@ -380,7 +387,7 @@ def test_every_recorded_answer_is_read_whole() -> None:
         found = READERS[name][0](body)
         assert not (isinstance(found, Rows) and found.bad), (name, body)
         seen.add(name)
-    assert seen == set(READERS)
+    assert seen == set(READERS) - {"market/candles"}
 
 
 JSON = st.recursive(

@@ -6,6 +6,7 @@ never taken as they stand: in hedge mode `side` is the position's, also of order
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
@@ -72,6 +73,7 @@ LEVERAGE = Reader(wire.LeverageData)
 MARGIN_MODE = Reader(wire.MarginModeData)
 CANCELLED = Reader(wire.CancelledData)
 _TIME = Reader(wire.TimeData)
+_MS = re.compile(r"[0-9]{1,14}", re.ASCII)
 
 
 def data(body: bytes) -> msgspec.Raw:
@@ -138,6 +140,17 @@ TIED = frozenset({"pos_loss", "pos_profit", "loss_plan", "profit_plan", "moving_
 """Plan orders of a position: they can only make it smaller."""
 
 
+def symbol(wire_id: str, names: Names) -> Symbol:
+    """The symbol of a wire id; some answers echo it in lower case."""
+    return names.symbol(wire_id.upper())
+
+
+def changed_ms(changed: str | int | None, created_ms: int) -> int:
+    """When a row changed last: when it was made, until it did."""
+    text = str(changed or "")
+    return int(text) if _MS.fullmatch(text) else created_ms
+
+
 def order_status(text: str, filled: Decimal) -> ExchangeStatus:
     """The state of an order; a word we do not know is taken as still open: it may yet have an effect."""
     unknown = ExchangeStatus.PARTIAL if filled else ExchangeStatus.OPEN
@@ -191,7 +204,7 @@ def position(row: wire.PositionRow, names: Names) -> Position | None:
     if not size:
         return None
     return Position(
-        symbol=names.symbol(row.symbol),
+        symbol=symbol(row.symbol, names),
         side=held if hedged(row.posMode) else PositionSide.BOTH,
         quantity=size if held is PositionSide.LONG else -size,
         entry_price=amount(row.openPriceAvg),
@@ -200,7 +213,7 @@ def position(row: wire.PositionRow, names: Names) -> Position | None:
         liquidation_price=max(ZERO, number(row.liquidationPrice or "0")),
         leverage=row.leverage,
         margin_mode=word(MARGIN_MODES, row.marginMode.lower(), "margin mode"),
-        updated_ms=row.uTime or row.cTime,
+        updated_ms=changed_ms(row.uTime, row.cTime),
     )
 
 
@@ -274,7 +287,7 @@ def order(row: wire.OrderRow, names: Names) -> Order:
     side, held = traded(row.posMode, row.posSide, row.tradeSide, row.side)
     closes = held is not PositionSide.BOTH and side is not OPENING[held]
     return Order(
-        symbol=names.symbol(row.symbol),
+        symbol=symbol(row.symbol, names),
         order_id=row.orderId,
         client_id=row.clientOid or "",
         side=side,
@@ -286,7 +299,7 @@ def order(row: wire.OrderRow, names: Names) -> Order:
         average_price=amount_or_zero(row.priceAvg),
         price=amount_or_zero(row.price),
         reduce_only=closes or (row.reduceOnly or "").lower() == "yes",
-        updated_ms=row.uTime or row.cTime,
+        updated_ms=changed_ms(row.uTime, row.cTime),
     )
 
 
@@ -296,7 +309,7 @@ def stop(row: wire.PlanRow, names: Names) -> Stop:
     whole = row.planType in WHOLE
     execute = amount_or_zero(row.executePrice)
     return Stop(
-        symbol=names.symbol(row.symbol),
+        symbol=symbol(row.symbol, names),
         stop_id=row.orderId,
         client_id=row.clientOid or "",
         kind=stop_kind(row.planType),
@@ -310,7 +323,7 @@ def stop(row: wire.PlanRow, names: Names) -> Stop:
         reduce_only=row.planType in TIED,
         status=stop_status(row.planStatus),
         created_ms=row.cTime,
-        updated_ms=row.uTime or row.cTime,
+        updated_ms=changed_ms(row.uTime, row.cTime),
         order_id=row.executeOrderId or "",
     )
 
@@ -320,7 +333,7 @@ def fill(row: wire.FillRow, names: Names) -> Fill:
     side, held = traded(row.posMode, None, row.tradeSide, row.side)
     fees = row.feeDetail or []
     return Fill(
-        symbol=names.symbol(row.symbol),
+        symbol=symbol(row.symbol, names),
         trade_id=row.tradeId,
         order_id=row.orderId,
         client_id="",

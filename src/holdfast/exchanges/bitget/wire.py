@@ -17,6 +17,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=100_000_000_000_000)]
 """Milliseconds since 1970, up to the year 5138: later times break date arithmetic elsewhere."""
 
+Moment = Text | int | None
+"""The same where it may be empty."""
+
 
 class Envelope(msgspec.Struct):
     """Every answer: "00000" is success, under any HTTP status."""
@@ -47,7 +50,7 @@ class PositionRow(msgspec.Struct):
     liquidationPrice: Text | None = None
     stopLoss: Text | None = None
     stopLossId: Text | None = None
-    uTime: Ms | None = None
+    uTime: Moment = None
 
 
 class BalanceRow(msgspec.Struct):
@@ -112,7 +115,7 @@ class OrderRow(msgspec.Struct):
     reduceOnly: Text | None = None
     status: Text | None = None
     state: Text | None = None
-    uTime: Ms | None = None
+    uTime: Moment = None
 
 
 class PlanRow(msgspec.Struct):
@@ -134,7 +137,7 @@ class PlanRow(msgspec.Struct):
     posSide: Text | None = None
     orderType: Text | None = None
     executeOrderId: Text | None = None
-    uTime: Ms | None = None
+    uTime: Moment = None
 
 
 class OrdersPage(msgspec.Struct):
