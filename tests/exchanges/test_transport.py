@@ -158,3 +158,27 @@ async def test_without_our_tracing_nothing_is_proven() -> None:
         http = Transport(session, timeout_s=1, body_bytes_max=1000)
         with pytest.raises(NoAnswer):
             await http.send("POST", "http://127.0.0.1:1/", {}, b"x")
+
+
+async def test_an_answer_that_came_twice_is_not_the_next_one() -> None:
+    """Else each request gets the answer of the one before, for as long as the connection lives (S11, seed
+    500000: positions were read from an empty list of orders)."""
+    idle = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = (await request_of(reader)).split(b" ")[1]
+            said = HEAD + b"Content-Length: %d\r\n\r\n" % len(asked) + asked
+            writer.write(said)
+            await writer.drain()
+            await idle.wait()
+            writer.write(said)
+            await writer.drain()
+
+    async with raw_server(talk) as url, transport() as http:
+        for path in ("/one", "/two", "/three"):
+            answer = await http.send("GET", f"{url}{path}", {}, None)
+            assert answer.body == path.encode()
+            idle.set()
+            await asyncio.sleep(0.05)  # the second one arrives while nobody asks
+            idle.clear()

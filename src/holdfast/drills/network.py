@@ -21,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from holdfast.drills.loop import PROCESS, Process, SimLoop
+from holdfast.exchanges.transport import CleanConnections
 
 HIGH_WATER = 64 * 1024
 LOW_WATER = HIGH_WATER // 4
@@ -409,7 +410,7 @@ class Network:
             self.after_bytes(end.link, data)
 
 
-class MemoryConnector(aiohttp.BaseConnector):
+class MemoryConnector(CleanConnections):
     """aiohttp's connector whose connections are links of a `Network`: pooling and keep-alive stay its own."""
 
     def __init__(self, network: Network) -> None:

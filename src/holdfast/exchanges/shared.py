@@ -17,7 +17,7 @@ import certifi
 from holdfast.domain.protocols import Clock, Random
 from holdfast.exchanges.governor import Bans
 from holdfast.exchanges.hub import Hub
-from holdfast.exchanges.transport import Transport, sent_tracing
+from holdfast.exchanges.transport import CleanTcp, Transport, sent_tracing
 
 Q = TypeVar("Q")
 
@@ -109,7 +109,7 @@ class ExchangeShared:
 
 def _tcp_connector() -> aiohttp.BaseConnector:
     # Unlimited here: a limit would queue an emergency behind slow reads; the governor limits instead.
-    return aiohttp.TCPConnector(limit=0, ssl=_ssl_context())
+    return CleanTcp(limit=0, ssl=_ssl_context())
 
 
 def _ssl_context() -> ssl.SSLContext:

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import aiohttp
 import yarl
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 
 class NotSent(Exception):
@@ -71,6 +73,28 @@ def sent_tracing() -> aiohttp.TraceConfig:
     config.on_request_start.append(started)
     config.on_request_headers_sent.append(headers_sent)
     return config
+
+
+class CleanConnections(aiohttp.BaseConnector):
+    """A pool that gives no connection again on which something lies that nobody asked for.
+
+    An answer that came twice would be taken for the answer to the next request, that one's for the one
+    after, and so on for as long as the connection lives: aiohttp looks at such leftovers only when a
+    connection is given back, and what comes later stays unseen.
+    """
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
+class CleanTcp(CleanConnections, aiohttp.TCPConnector):
+    """The same over TCP."""
 
 
 class Transport:

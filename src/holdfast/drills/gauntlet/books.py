@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Direction, Side
+from holdfast.drills.gauntlet.agreement import in_step
 from holdfast.drills.gauntlet.entries import at_once_ms
 from holdfast.drills.gauntlet.row import USUAL, row
 from holdfast.drills.gauntlet.steps import (
@@ -188,6 +189,27 @@ async def read_cut(world: World) -> None:
 @row("G11-html", "a proxy answers reads of the positions with a page, three times", "the same")
 async def read_html(world: World) -> None:
     await misread(world, on_positions(FaultKind.HTML, 3))
+
+
+@row(
+    "G11-twice",
+    "for a minute every answer comes twice, the second one when nobody waits for it",
+    "none is taken for the answer to the next request: reads, books and stop stay right",
+)
+async def answered_twice(world: World) -> None:
+    watch = Watch(world)
+    await enter(world, BTC, Direction.LONG)
+    await enter(world, ETH, Direction.SHORT)
+    await world.until(lambda: in_step(world, BTC) and in_step(world, ETH), "books in step", cycle_ms(world))
+    at_ms = world.now_ms
+    world.server.faults.add(Fault(kind=FaultKind.DOUBLED_REPLY, path="^/fapi/", delay_ms=300))
+    right = lambda: all(covered(world, each) and in_step(world, each) for each in (BTC, ETH))  # noqa: E731
+    await stays(world, right, "books and stops", 60_000)
+    failed = watch.said("read.failed", at_ms)
+    assert not failed, f"{len(failed)} answers were another request's, as {failed[0].fields}"
+    assert not watch.stops(at_ms), "a stop was placed for no reason"
+    world.server.faults.clear()
+    await assert_flat_end(world)
 
 
 @row(
