@@ -205,6 +205,15 @@ def test_an_entry_that_leaves_while_the_bot_itself_is_killed_is_found_at_once() 
     assert sitting.verdicts == ["S5"]
 
 
+def test_a_bot_that_runs_again_since_a_moment_is_right() -> None:
+    """Resumed and entered within one look at what it obeys (seed 600001)."""
+    sitting = court()
+    sitting.checkers.given.obeyed("stopped", sitting.now_ms)
+    sitting.go(60)
+    sitting.enter()
+    assert sitting.verdicts == []
+
+
 def test_closing_and_protecting_after_a_kill_is_right() -> None:
     sitting = court()
     sitting.enter()

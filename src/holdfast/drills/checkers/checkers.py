@@ -233,6 +233,8 @@ class Checkers:
         if wanted:
             text = f"an entry on {journaled.intent.symbol} was sent while {wanted} was in force"
             self.findings.add("S5", self.mirror.now_ms, text, client_id=journaled.client_id)
+        else:
+            self.given.obeyed("run", self.mirror.now_ms)  # it may run again for less than a tick
         if believed is not None:
             self.freshness.entry_sent(believed)
 
