@@ -180,6 +180,7 @@ async def binance(
         clock=clock,
         shared=shared,
     )
+    assert isinstance(exchange, BinanceExchange)
     try:
         yield exchange
     finally:

@@ -44,6 +44,17 @@ def test_the_real_exchange_is_never_a_test_address(live: bool, allow: bool) -> N
         at("http://127.0.0.1:1", "wss://fstream.binance.com", live=live, allow=allow)
 
 
+def test_every_host_of_the_real_exchanges_is_known() -> None:
+    """The addresses that BingX falls back on, too."""
+    for name, ends in REAL.items():
+        assert resolve(name, base_url=None, ws_url=None, live=True, allow_remote=False) == ends
+        with pytest.raises(UnsafeAddress, match="real"):
+            at(ends.rest, allow=True)
+    with pytest.raises(UnsafeAddress, match="real"):
+        at("https://open-api.bingx.pro", allow=True)
+    assert set(REAL) <= set(CAPABILITIES)
+
+
 def test_remote_hosts_have_to_be_allowed_and_encrypted() -> None:
     """A public testnet is one."""
     demo, demo_ws = "https://demo-fapi.binance.com", "wss://demo-fstream.binance.com"

@@ -19,5 +19,18 @@ BINANCE = Capabilities(
     visibility_ms=2000,
 )
 
-CAPABILITIES: Mapping[str, Capabilities] = {BINANCE.name: BINANCE}
+# One stop for the whole position (110406); sized ones may stand beside it, together not above the position.
+# Unverified: that stops end with their position, lock no quantity, and how soon an order is visible.
+BINGX = Capabilities(
+    name="bingx",
+    stop_closes_position=True,
+    two_stops_may_stand=True,
+    stop_keeps_client_id=False,
+    stop_locks_quantity=False,
+    whole_stop_expires_when_flat=True,
+    window_ms=5000,
+    visibility_ms=2000,
+)
+
+CAPABILITIES: Mapping[str, Capabilities] = {each.name: each for each in (BINANCE, BINGX)}
 """By exchange name, as settings spell it."""

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Protocol
 from urllib.parse import urlsplit
 
+from holdfast.domain.instrument import Instrument
 from holdfast.domain.protocols import Clock
 from holdfast.domain.secret import Secret
+from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import dialect as binance
 from holdfast.exchanges.binance.adapter import BinanceExchange
 from holdfast.exchanges.binance.streams import BinanceStreams
+from holdfast.exchanges.bingx import dialect as bingx
+from holdfast.exchanges.bingx.account import AccountSettings
+from holdfast.exchanges.bingx.adapter import BingxExchange
+from holdfast.exchanges.bingx.stops import StopLedger
+from holdfast.exchanges.bingx.streams import BingxStreams
 from holdfast.exchanges.caller import Caller
 from holdfast.exchanges.capabilities import CAPABILITIES
+from holdfast.exchanges.port import Exchange
 from holdfast.exchanges.shared import Endpoints, ExchangeShared
 from holdfast.exchanges.stats import AdapterStats
 from holdfast.exchanges.streaming import Source, StreamKeeper, Timing
 
 REAL: Mapping[str, Endpoints] = {
     "binance": Endpoints("https://fapi.binance.com", "wss://fstream.binance.com"),
+    "bingx": Endpoints("https://open-api.bingx.com", "wss://open-api-swap.bingx.com"),
 }
 """Where the money is."""
+ALSO_REAL = frozenset({"open-api.bingx.pro"})
+"""Other hosts of the real exchanges."""
 
 
 class UnsafeAddress(ValueError):
@@ -36,6 +48,25 @@ class Credentials:
     secret: Secret
 
 
+class MadeExchange(Exchange, Protocol):
+    """What every adapter has beside the port."""
+
+    @property
+    def stats(self) -> AdapterStats: ...
+
+    def clock_uncertainty_ms(self) -> int:
+        """How wrong the measured clock offset may be."""
+        ...
+
+    def instruments(self) -> Mapping[Symbol, Instrument]:
+        """All perpetual contracts the exchange lists."""
+        ...
+
+    async def watch_marks(self, symbols: Sequence[Symbol]) -> None:
+        """Add symbols to the running market stream."""
+        ...
+
+
 def make_exchange(
     name: str,
     *,
@@ -46,7 +77,7 @@ def make_exchange(
     shared: ExchangeShared,
     live: bool = False,
     allow_remote: bool = False,
-) -> BinanceExchange:
+) -> MadeExchange:
     """An account at exchange *name*; `open()` it before use. Raises `UnsafeAddress`, `ValueError`.
 
     Real hosts only with `live=True` and no *base_url*. A *base_url* must be on this machine, unless
@@ -93,7 +124,8 @@ def _checked(url: str, safe: str, local: str, *, allow_remote: bool) -> str:
 
 
 def _is_real(host: str) -> bool:
-    return any(host in (urlsplit(ends.rest).hostname, urlsplit(ends.ws).hostname) for ends in REAL.values())
+    known = {urlsplit(url).hostname for ends in REAL.values() for url in (ends.rest, ends.ws)}
+    return host in known | ALSO_REAL
 
 
 def _is_loopback(host: str) -> bool:
@@ -150,6 +182,53 @@ def _binance(
     )
 
 
+def _bingx(
+    endpoints: Endpoints, credentials: Credentials, clock: Clock, shared: ExchangeShared
+) -> BingxExchange:
+    from holdfast.exchanges.bingx.client import BingxClient  # brings ccxt: seconds, so not before use
+
+    capabilities, settings, stats = CAPABILITIES["bingx"], shared.settings, AdapterStats()
+    hub, account, stops = shared.hub(endpoints, bingx.hub), AccountSettings(), StopLedger()
+    client = BingxClient(
+        base_url=endpoints.rest,
+        api_key=credentials.api_key,
+        secret=credentials.secret,
+        clock=clock,
+        transport=shared.transport(),
+    )
+    caller = Caller(
+        client=client,
+        dialect=bingx.DIALECT,
+        clock=clock,
+        governor=hub.governor,
+        window_ms=capabilities.window_ms,
+        stats=stats,
+    )
+    streams = BingxStreams(
+        caller=caller,
+        clock=clock,
+        ws_url=endpoints.ws,
+        names=lambda: hub.markets.names,
+        account=account,
+        stops=stops,
+        keeper=lambda source, report: _keeper(source, report, shared, stats),
+        keepalive_ms=settings.keepalive_ms,
+        stats=stats,
+    )
+    return BingxExchange(
+        caller=caller,
+        hub=hub,
+        clock=clock,
+        capabilities=capabilities,
+        streams=streams,
+        account=account,
+        stops=stops,
+        stats=stats,
+        margin_currency=settings.margin_currency,
+        fills_pages_max=settings.fills_pages_max,
+    )
+
+
 def _keeper(
     source: Source, report: Callable[[bool, str], None], shared: ExchangeShared, stats: AdapterStats
 ) -> StreamKeeper:
@@ -171,6 +250,7 @@ def _keeper(
     )
 
 
-_MAKERS: Mapping[str, Callable[[Endpoints, Credentials, Clock, ExchangeShared], BinanceExchange]] = {
+_MAKERS: Mapping[str, Callable[[Endpoints, Credentials, Clock, ExchangeShared], MadeExchange]] = {
     "binance": _binance,
+    "bingx": _bingx,
 }

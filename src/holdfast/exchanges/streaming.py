@@ -56,6 +56,8 @@ class Source:
     """Called about every `ping_every_s`, whatever arrives."""
     up_on_data: bool
     """Up only when data has come, not when the connection stands."""
+    owed: Callable[[], tuple[str, ...]] = tuple
+    """Text frames to send after a message was taken: answers to an exchange's own pings."""
 
 
 class StreamKeeper:
@@ -183,6 +185,8 @@ class StreamKeeper:
                 if self._source.hear(message.data):
                     self._data_s = now
                     self._say(up=True, cause="data")
+                for text in self._source.owed():
+                    await self._within(socket.send_str(text))
             case aiohttp.WSMsgType.PING:
                 await self._within(socket.pong(message.data))
             case aiohttp.WSMsgType.PONG:

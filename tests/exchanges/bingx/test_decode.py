@@ -364,7 +364,7 @@ def mutated(draw: st.DrawFn, whole: Any) -> bytes:
             key = draw(st.sampled_from(keys))
             if not isinstance(place[key], dict | list) or not place[key] or draw(st.integers(0, 3)) == 0:
                 if draw(st.booleans()):
-                    place[key] = draw(JUNK)
+                    place[key] = copy.deepcopy(draw(JUNK))
                 else:
                     del place[key]
                 break

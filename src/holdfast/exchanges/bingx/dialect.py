@@ -7,6 +7,7 @@ from holdfast.exchanges.bingx import requests
 from holdfast.exchanges.bingx.decode import TIME
 from holdfast.exchanges.bingx.errors import judge
 from holdfast.exchanges.bingx.markets import markets
+from holdfast.exchanges.bingx.names import DashedNames
 from holdfast.exchanges.bingx.requests import Request
 from holdfast.exchanges.caller import Dialect
 from holdfast.exchanges.governor import Bans
@@ -19,7 +20,9 @@ DIALECT = Dialect(
 
 def hub(clock: Clock, bans: Bans | None) -> Hub[Request]:
     """What the accounts at one BingX address share."""
-    return Hub(clock, requests.LIMITS, _markets, bans)
+    made = Hub(clock, requests.LIMITS, _markets, bans)
+    made.markets = Markets({}, DashedNames({}))
+    return made
 
 
 async def _markets(read: Read[Request]) -> Markets:

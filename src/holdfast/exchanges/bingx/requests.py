@@ -33,6 +33,7 @@ PACES: Mapping[str, int] = {
     "swapV2PrivateGetTradeMarginType": 2,
     "swapV2PrivatePostTradeMarginType": 2,
     "swapV1PrivateGetPositionSideDual": 2,
+    "swapV1PrivateGetTradeAssetMode": 2,
     "userAuthPrivatePostUserDataStream": 2,
     "userAuthPrivatePutUserDataStream": 2,
 }
@@ -186,6 +187,7 @@ CONTRACTS = Request("swapV2PublicGetQuoteContracts", {}, signed=False)
 POSITIONS = Request("swapV2PrivateGetUserPositions", {})
 BALANCE = Request("swapV3PrivateGetUserBalance", {})
 POSITION_MODE = Request("swapV1PrivateGetPositionSideDual", {})
+ASSET_MODE = Request("swapV1PrivateGetTradeAssetMode", {})
 NEW_LISTEN_KEY = Request("userAuthPrivatePostUserDataStream", {})
 
 FILLS_LIMIT = 100

@@ -67,6 +67,10 @@ class PositionModeBody(msgspec.Struct):
     dualSidePosition: bool
 
 
+class AssetModeBody(msgspec.Struct):
+    assetMode: Text
+
+
 class LeverageBody(msgspec.Struct):
     longLeverage: Leverage
     shortLeverage: Leverage
