@@ -21,7 +21,8 @@ from holdfast.domain.protocols import Clock
 from holdfast.domain.secret import Secret
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance.adapter import BinanceExchange
-from holdfast.exchanges.factory import Credentials, make_exchange
+from holdfast.exchanges.bitget.adapter import BitgetExchange
+from holdfast.exchanges.factory import Credentials, MadeExchange, make_exchange
 from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
 
 BTC = Symbol("BTC", "USDT", "USDT")
@@ -167,6 +168,23 @@ async def binance(
     base_url: str, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[BinanceExchange]:
     """An adapter against a local server; not opened."""
+    async with _exchange("binance", base_url, clock, **settings) as exchange:
+        assert isinstance(exchange, BinanceExchange)
+        yield exchange
+
+
+@asynccontextmanager
+async def bitget(base_url: str, clock: Clock | None = None, **settings: Any) -> AsyncIterator[BitgetExchange]:
+    """The same for Bitget."""
+    async with _exchange("bitget", base_url, clock, **settings) as exchange:
+        assert isinstance(exchange, BitgetExchange)
+        yield exchange
+
+
+@asynccontextmanager
+async def _exchange(
+    name: str, base_url: str, clock: Clock | None, **settings: Any
+) -> AsyncIterator[MadeExchange]:
     clock = clock or HandClock()
     shared = ExchangeShared(
         clock=clock,
@@ -174,13 +192,12 @@ async def binance(
         settings=ExchangeSettings(**{"request_timeout_s": 2.0, **settings}),
     )
     exchange = make_exchange(
-        "binance",
-        credentials=Credentials("key", Secret("secret")),
+        name,
+        credentials=Credentials("key", Secret("secret"), Secret("word")),
         base_url=base_url,
         clock=clock,
         shared=shared,
     )
-    assert isinstance(exchange, BinanceExchange)
     try:
         yield exchange
     finally:

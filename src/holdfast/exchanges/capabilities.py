@@ -32,5 +32,18 @@ BINGX = Capabilities(
     visibility_ms=2000,
 )
 
-CAPABILITIES: Mapping[str, Capabilities] = {each.name: each for each in (BINANCE, BINGX)}
+# A whole-position stop (pos_loss) and sized ones (loss_plan) stand in one book; a second pos_loss is
+# refused (43031). A request is valid for 30 s and signed so that only the window is left of it.
+BITGET = Capabilities(
+    name="bitget",
+    stop_closes_position=True,
+    two_stops_may_stand=True,
+    stop_keeps_client_id=True,
+    stop_locks_quantity=False,
+    whole_stop_expires_when_flat=True,
+    window_ms=5000,
+    visibility_ms=3000,
+)
+
+CAPABILITIES: Mapping[str, Capabilities] = {each.name: each for each in (BINANCE, BINGX, BITGET)}
 """By exchange name, as settings spell it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -20,6 +20,9 @@ from holdfast.exchanges.bingx.account import AccountSettings
 from holdfast.exchanges.bingx.adapter import BingxExchange
 from holdfast.exchanges.bingx.stops import StopLedger
 from holdfast.exchanges.bingx.streams import BingxStreams
+from holdfast.exchanges.bitget import dialect as bitget
+from holdfast.exchanges.bitget.adapter import BitgetExchange
+from holdfast.exchanges.bitget.streams import BitgetStreams, login_frame
 from holdfast.exchanges.caller import Caller
 from holdfast.exchanges.capabilities import CAPABILITIES
 from holdfast.exchanges.port import Exchange
@@ -30,6 +33,7 @@ from holdfast.exchanges.streaming import Source, StreamKeeper, Timing
 REAL: Mapping[str, Endpoints] = {
     "binance": Endpoints("https://fapi.binance.com", "wss://fstream.binance.com"),
     "bingx": Endpoints("https://open-api.bingx.com", "wss://open-api-swap.bingx.com"),
+    "bitget": Endpoints("https://api.bitget.com", "wss://ws.bitget.com"),
 }
 """Where the money is."""
 ALSO_REAL = frozenset({"open-api.bingx.pro"})
@@ -46,6 +50,8 @@ class Credentials:
 
     api_key: str
     secret: Secret
+    passphrase: Secret = field(default_factory=lambda: Secret(""))
+    """Only Bitget's keys have one."""
 
 
 class MadeExchange(Exchange, Protocol):
@@ -229,6 +235,50 @@ def _bingx(
     )
 
 
+def _bitget(
+    endpoints: Endpoints, credentials: Credentials, clock: Clock, shared: ExchangeShared
+) -> BitgetExchange:
+    from holdfast.exchanges.bitget.client import BitgetClient  # brings ccxt: seconds, so not before use
+
+    capabilities, settings, stats = CAPABILITIES["bitget"], shared.settings, AdapterStats()
+    hub = shared.hub(endpoints, bitget.hub)
+    key, secret, passphrase = credentials.api_key, credentials.secret, credentials.passphrase
+    client = BitgetClient(
+        base_url=endpoints.rest,
+        api_key=key,
+        secret=secret,
+        passphrase=passphrase,
+        transport=shared.transport(),
+    )
+    caller = Caller(
+        client=client,
+        dialect=bitget.DIALECT,
+        clock=clock,
+        governor=hub.governor,
+        window_ms=capabilities.window_ms,
+        stats=stats,
+    )
+    streams = BitgetStreams(
+        caller=caller,
+        clock=clock,
+        ws_url=endpoints.ws,
+        login=lambda exchange_now_ms: login_frame(key, secret, passphrase, exchange_now_ms),
+        names=lambda: hub.markets.names,
+        keeper=lambda source, report: _keeper(source, report, shared, stats),
+        stats=stats,
+    )
+    return BitgetExchange(
+        caller=caller,
+        hub=hub,
+        clock=clock,
+        capabilities=capabilities,
+        streams=streams,
+        stats=stats,
+        margin_currency=settings.margin_currency,
+        fills_pages_max=settings.fills_pages_max,
+    )
+
+
 def _keeper(
     source: Source, report: Callable[[bool, str], None], shared: ExchangeShared, stats: AdapterStats
 ) -> StreamKeeper:
@@ -253,4 +303,5 @@ def _keeper(
 _MAKERS: Mapping[str, Callable[[Endpoints, Credentials, Clock, ExchangeShared], MadeExchange]] = {
     "binance": _binance,
     "bingx": _bingx,
+    "bitget": _bitget,
 }

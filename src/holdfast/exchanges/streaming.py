@@ -57,7 +57,7 @@ class Source:
     up_on_data: bool
     """Up only when data has come, not when the connection stands."""
     owed: Callable[[], tuple[str, ...]] = tuple
-    """Text frames to send after a message was taken: answers to an exchange's own pings."""
+    """Text frames to send after a message was taken: answers to an exchange's pings, what follows a login."""
 
 
 class StreamKeeper:

@@ -224,3 +224,77 @@ class ContractRow(msgspec.Struct):
     minTradeUSDT: Text | None = None
     maxOrderQty: Text | None = None
     maxMarketOrderQty: Text | None = None
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+
+class Arg(msgspec.Struct):
+    channel: Text = ""
+    instId: Text | None = None
+
+
+class Frame(msgspec.Struct):
+    """What a socket tells: an answer to us (`event`), or a push (`action`)."""
+
+    event: Text | None = None
+    action: Text | None = None
+    arg: Arg | None = None
+    code: Text | int | None = None
+    msg: Annotated[str, msgspec.Meta(max_length=400)] | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    ts: Ms = 0
+
+
+class OrderEvent(msgspec.Struct):
+    """An order changed; `baseVolume` is this execution's, `accBaseVolume` the order's."""
+
+    instId: Text
+    orderId: Text
+    size: Text
+    side: Text
+    tradeSide: Text
+    posMode: Text
+    orderType: Text
+    status: Text
+    cTime: Ms
+    clientOid: Text | None = None
+    posSide: Text | None = None
+    accBaseVolume: Text | None = None
+    price: Text | None = None
+    priceAvg: Text | None = None
+    reduceOnly: Text | None = None
+    tradeId: Text | None = None
+    uTime: Moment = None
+
+
+class PlanEvent(msgspec.Struct):
+    instId: Text
+    orderId: Text
+    planType: Text
+    side: Text
+    tradeSide: Text
+    posMode: Text
+    status: Text
+    triggerPrice: Text
+    cTime: Ms
+    clientOid: Text | None = None
+    size: Text | None = None
+    executePrice: Text | None = None
+    triggerType: Text | None = None
+    posSide: Text | None = None
+    uTime: Moment = None
+
+
+class PositionEvent(msgspec.Struct):
+    instId: Text
+    holdSide: Text
+    posMode: Text
+    total: Text
+    openPriceAvg: Text
+
+
+class TickerEvent(msgspec.Struct):
+    instId: Text
+    markPrice: Text
+    ts: Ms
