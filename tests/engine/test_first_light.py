@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+
+import pytest
 
 from holdfast.domain.orders import Direction
 from holdfast.engine.liquidation import LiquidationState
 from tests.engine.world import BTC, world
 
 
-async def test_entry_is_protected_and_shutdown_ends_flat(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exchange", ["binance", "bingx"])
+async def test_entry_is_protected_and_shutdown_ends_flat(tmp_path: Path, exchange: str) -> None:
     """One entry, one covering stop, books that agree, and nothing left after the stop."""
-    async with world(tmp_path) as w, w.bot() as running:
+    async with world(tmp_path, exchange=exchange) as w, w.bot() as running:
         w.strategy.wishes = {BTC: Direction.LONG}
         await running.until(lambda: bool(w.truth().positions), "a position")
         await running.until(lambda: not w.truth().unprotected_now, "a stop")
@@ -26,3 +30,22 @@ async def test_entry_is_protected_and_shutdown_ends_flat(tmp_path: Path) -> None
         after = w.truth()
         assert not [p for p in after.positions if p.quantity]
         assert running.bot.view.unprotected == ()
+
+
+async def test_a_stop_that_lost_its_name_still_protects_after_a_restart(tmp_path: Path) -> None:
+    """BingX keeps no client ids of stops: the new run finds one that covers, and places no second."""
+    async with world(tmp_path, exchange="bingx") as w:
+        async with w.bot() as running:
+            w.strategy.wishes = {BTC: Direction.LONG}
+            await running.until(lambda: bool(w.truth().positions), "a position")
+            await running.until(lambda: not w.truth().unprotected_now, "a stop")
+            w.strategy.wishes = {}
+        async with w.bot() as running:
+            await running.until(lambda: bool(running.bot.view.positions), "the position again")
+            await asyncio.sleep(1.5)  # longer than a missing stop would be left missing
+            (held,) = w.truth().positions
+            assert (held.covered, held.stops_live) == (True, 1)
+            assert running.bot.view.unprotected == ()
+            result = await running.stop()
+        assert result.state is LiquidationState.COMPLETED
+        assert not [p for p in w.truth().positions if p.quantity]

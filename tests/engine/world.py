@@ -17,6 +17,7 @@ from pathlib import Path
 from holdfast.decisions.breakers import BreakerLimits
 from holdfast.decisions.gate import Limits, OperatorState
 from holdfast.decisions.policy import Freshness, Protection
+from holdfast.domain.account import PositionMode
 from holdfast.domain.orders import Direction
 from holdfast.domain.secret import Secret
 from holdfast.domain.signals import Action, Signal
@@ -33,6 +34,7 @@ from holdfast.exchanges.shared import ExchangeSettings, ExchangeShared
 from holdfast.runtime.blocking import Blocking
 from holdfast.runtime.clock import RealClock
 from holdfast.runtime.ids import BotIds
+from holdfast.simulator.bingx.config import Switches
 from holdfast.simulator.core.generated import generated_market
 from holdfast.simulator.core.truth import Truth
 from holdfast.simulator.faults import read_fault
@@ -175,6 +177,7 @@ class World:
     clock: RealClock
     symbols: tuple[Symbol, ...]
     changes: Mapping[str, object]
+    exchange: str = "binance"
     strategy: Scripted = field(default_factory=Scripted)
     lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     snapshots: list[dict[str, object]] = field(default_factory=list)
@@ -242,7 +245,7 @@ class World:
             return ""
 
         exchange = make_exchange(
-            "binance",
+            self.exchange,
             credentials=Credentials(KEY, Secret(SECRET)),
             base_url=self.server.url,
             clock=self.clock,
@@ -255,7 +258,7 @@ class World:
             clock=self.clock,
             account_id="main",
             user_id="tester",
-            exchange="binance",
+            exchange=self.exchange,
             lease_epoch=epoch,
             log=log,
         )
@@ -312,16 +315,23 @@ async def world(
     symbols: Sequence[Symbol] = (BTC, ETH),
     latency_ms: int = 20,
     seed: int = 3,
+    exchange: str = "binance",
     **changes: object,
 ) -> AsyncIterator[World]:
-    """An exchange that listens, with one named account of 10 000 USDT."""
+    """An exchange that listens, with one named account of 10 000 USDT in one-way mode."""
     clock = RealClock()
     market = generated_market(tuple(symbols), clock.now_ms() // 60_000 * 60_000, 3 * 3_600_000, seed)
-    config = ServerConfig(latency_ms=latency_ms, seed=seed, read_lag_ms=(0, 300))
+    config = ServerConfig(
+        exchange=exchange,
+        latency_ms=latency_ms,
+        seed=seed,
+        read_lag_ms=(0, 300),
+        bingx=Switches(position_mode=PositionMode.ONE_WAY),
+    )
     server = SimulatorServer(config, market, clock)
     server.app.name_account(KEY, SECRET, Decimal(10_000))
     await server.start()
     try:
-        yield World(server, home, clock, tuple(symbols), changes)
+        yield World(server, home, clock, tuple(symbols), {"exchange": exchange, **changes}, exchange)
     finally:
         await server.stop()
