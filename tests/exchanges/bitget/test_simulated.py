@@ -232,10 +232,15 @@ async def test_refusals_of_entries_come_with_their_reason(
         assert (await d.exchange.positions(priority=P)).value == ()
 
 
-async def test_an_order_for_what_is_not_listed_is_not_sent() -> None:
-    """Its margin mode cannot be learned."""
+async def test_when_the_question_before_it_fails_nothing_is_sent() -> None:
+    """Without the symbol's margin mode no order is; what the exchange says of the question holds for it."""
     async with desk() as d:
-        assert isinstance(await d.send(symbol=Symbol("NOPE", "USDT", "USDT")), Unavailable)
+        refused = await d.send(symbol=Symbol("NOPE", "USDT", "USDT"))
+        assert isinstance(refused, Rejected)
+        assert refused.reason is RejectReason.SYMBOL
+        d.fault(kind="html", method="GET", path="account/account", times=1)
+        assert isinstance(await d.send("hf-unsent"), Unavailable)
+        assert isinstance(await d.exchange.find_order(BTC, "hf-unsent", priority=P), NotFound)
 
 
 async def test_settings_are_said_back_and_an_order_keeps_the_margin_mode() -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from holdfast.domain.account import PositionMode
 from holdfast.domain.intents import Accepted, Purpose
 from holdfast.domain.orders import PositionSide, Side, StopStatus
+from holdfast.domain.secret import Secret
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bitget import events
+from holdfast.exchanges.bitget.streams import login_frame
 from holdfast.exchanges.decoding import BadAnswer
 from holdfast.exchanges.port import MarkNews, OrderNews, PositionNews, StopNews, StreamState
 from tests.exchanges.bitget.desk import Desk, P, desk
@@ -122,6 +124,16 @@ async def test_a_closed_user_stream_logs_in_again_by_itself() -> None:
         seen = len(d.of(OrderNews))
         await d.enter("hf-2")
         await d.until(lambda: len(d.of(OrderNews)) > seen)
+
+
+async def test_a_refused_login_is_told_and_tried_again() -> None:
+    """The stream is never up; its cause has the exchange's code."""
+    async with desk(**FAST) as d:
+        d.exchange._streams._login = lambda _: login_frame("", Secret("s"), Secret(""), 0)
+        await d.exchange.start_streams([], d.heard.append)
+        await d.until(lambda: len(d.of(StreamState)) > 0 and d.exchange.stats.reconnects["user"] > 1)
+        assert {state.up for state in d.of(StreamState)} == {False}
+        assert "30011" in d.of(StreamState)[0].cause
 
 
 async def test_more_symbols_are_watched_on_the_running_connection() -> None:

@@ -435,12 +435,15 @@ def _gone(message: str, code: str = "") -> Rejected:
     return Rejected(reason=RejectReason.NOT_FOUND, code=code, message=message)
 
 
-def _not_sent(error: ExchangeError) -> Unavailable:
-    """A question before the request failed: the request itself was never sent."""
-    outcome = error.outcome
-    if isinstance(outcome, Unavailable):
-        return outcome
-    return Unavailable(cause=f"not sent, as a question before it failed: {error}")
+def _not_sent(error: ExchangeError) -> Rejected | Unavailable:
+    """A question before the request failed: the request itself was never sent, so it had no effect."""
+    match error.outcome:
+        case Unavailable() as later:
+            return later
+        case Rejected(reason=reason) as refused if reason is not RejectReason.NOT_FOUND:
+            return refused  # the request would be, too: of the key, the clock, the symbol
+        case _:
+            return Unavailable(cause=f"not sent, as a question before it failed: {error}")
 
 
 def _once(fills: Sequence[Fill], since_ms: int) -> tuple[Fill, ...]:
