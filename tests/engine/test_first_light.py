@@ -12,7 +12,7 @@ from holdfast.engine.liquidation import LiquidationState
 from tests.engine.world import BTC, world
 
 
-@pytest.mark.parametrize("exchange", ["binance", "bingx"])
+@pytest.mark.parametrize("exchange", ["binance", "bingx", "bitget"])
 async def test_entry_is_protected_and_shutdown_ends_flat(tmp_path: Path, exchange: str) -> None:
     """One entry, one covering stop, books that agree, and nothing left after the stop."""
     async with world(tmp_path, exchange=exchange) as w, w.bot() as running:

@@ -48,6 +48,7 @@ from holdfast.strategies.base import MarketView
 BTC = Symbol.parse("BTC/USDT")
 ETH = Symbol.parse("ETH/USDT")
 KEY, SECRET = "drill-key-0123456789", "drill-secret-0123456789"
+PASSPHRASE = "a word"
 
 
 @dataclass
@@ -246,7 +247,7 @@ class World:
 
         exchange = make_exchange(
             self.exchange,
-            credentials=Credentials(KEY, Secret(SECRET)),
+            credentials=Credentials(KEY, Secret(SECRET), Secret(PASSPHRASE)),
             base_url=self.server.url,
             clock=self.clock,
             shared=shared,
@@ -329,7 +330,7 @@ async def world(
         bingx=Switches(position_mode=PositionMode.ONE_WAY),
     )
     server = SimulatorServer(config, market, clock)
-    server.app.name_account(KEY, SECRET, Decimal(10_000))
+    server.app.name_account(KEY, SECRET, Decimal(10_000), PASSPHRASE)
     await server.start()
     try:
         yield World(server, home, clock, tuple(symbols), {"exchange": exchange, **changes}, exchange)
