@@ -373,7 +373,7 @@ async def test_a_failed_read_is_an_error_never_an_empty_list(kind: str) -> None:
         assert len((await d.exchange.positions(priority=P)).value) == 1
 
 
-@pytest.mark.parametrize("path", ["orders-plan-pending", "all-position"])
+@pytest.mark.parametrize("path", ["orders-plan-pending", "single-position"])
 async def test_a_census_that_could_not_read_a_book_is_incomplete(path: str) -> None:
     """What the other reads showed stays known; that there is nothing else is not."""
     async with desk() as d:

@@ -94,7 +94,7 @@ class Census:
         """The whole-position stops that positions name."""
         try:
             found = await self._asker.rows(
-                requests.POSITIONS,
+                requests.positions(names.wire(symbol) if symbol is not None else None),
                 decode.POSITIONS,
                 lambda row: decode.position_stop(row, names),
                 priority,

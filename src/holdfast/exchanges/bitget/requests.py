@@ -29,6 +29,7 @@ _KEY_PER_SECOND: Mapping[str, tuple[str, int]] = {
     "privateMixPostV2MixAccountSetLeverage": ("set_leverage", 5),
     "privateMixPostV2MixAccountSetMarginMode": ("set_margin_mode", 5),
     "privateMixGetV2MixPositionAllPosition": ("all_position", 5),
+    "privateMixGetV2MixPositionSinglePosition": ("single_position", 10),
     "privateMixGetV2MixAccountAccounts": ("accounts", 10),
     "privateMixGetV2MixAccountAccount": ("account", 10),
     "privateMixGetV2MixOrderOrdersPending": ("orders_pending", 10),
@@ -219,6 +220,13 @@ LENGTHS_MS: Mapping[str, int] = {
     * {"m": _MINUTE_MS, "h": 60 * _MINUTE_MS, "d": 1440 * _MINUTE_MS, "w": 10_080 * _MINUTE_MS}[word[-1]]
     for word in GRANULARITIES
 }
+
+
+def positions(wire_id: str | None) -> Request:
+    """Those of one symbol have a limit of their own."""
+    if wire_id is None:
+        return POSITIONS
+    return Request("privateMixGetV2MixPositionSinglePosition", {**_of(wire_id), "marginCoin": COIN})
 
 
 def account(wire_id: str) -> Request:
