@@ -94,7 +94,7 @@ def reconcile(facts: Facts) -> tuple[Finding, ...]:
             findings += _missing(facts.tracked[key], facts)
     findings += [OrphanStop(stop) for stop in orphans(facts)]
     findings += [ForeignOrder(order) for order in _foreign(facts)]
-    findings += drift(facts)
+    findings += _drift(facts)
     return tuple(findings)
 
 
@@ -159,7 +159,7 @@ def _system(order: Order) -> bool:
     )
 
 
-def drift(facts: Facts) -> list[Drift]:
+def _drift(facts: Facts) -> list[Drift]:
     """Settings of the account that are not as configured: the mode of positions and of margin, and leverage
     where a position stands (elsewhere it is simply set back before an entry)."""
     if facts.config is None:

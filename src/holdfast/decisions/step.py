@@ -14,7 +14,7 @@ from holdfast.decisions import close as closing
 from holdfast.decisions import protect as protecting
 from holdfast.decisions.facts import Facts
 from holdfast.decisions.protect import backoff
-from holdfast.decisions.reconcile import Appeared, Doubtful, Finding, OrphanStop, drift
+from holdfast.decisions.reconcile import Appeared, Doubtful, Drift, Finding, OrphanStop
 from holdfast.domain.account import PositionKey
 from holdfast.domain.intents import Intent, Priority, Purpose
 from holdfast.domain.orders import Order, Stop
@@ -96,7 +96,7 @@ def step(facts: Facts, findings: tuple[Finding, ...]) -> Plan:
         concerns += held.concerns
     intents += _orphan_cancels(findings, facts)
     intents += _entry_cancels(facts)
-    wants += _stale_reads(facts) + _doubts(findings, facts)
+    wants += _stale_reads(facts, findings) + _doubts(findings, facts)
     return Plan(
         verdicts=verdicts,
         leaves=tuple(leaves),
@@ -277,7 +277,7 @@ def _doubts(findings: tuple[Finding, ...], facts: Facts) -> list[Want]:
     ]
 
 
-def _stale_reads(facts: Facts) -> list[Want]:
+def _stale_reads(facts: Facts, findings: tuple[Finding, ...]) -> list[Want]:
     fresh = facts.freshness
     ours_stand = any(stop.client_id in facts.our_ids for stop in facts.stops.values())
     busy = bool(facts.positions or facts.tracked or facts.intents or ours_stand)
@@ -285,19 +285,20 @@ def _stale_reads(facts: Facts) -> list[Want]:
     return [
         Want(Read.POSITIONS, None, _due(facts.positions_read, positions)),
         Want(Read.BALANCE, None, _due(facts.balance, fresh.balance_ms)),
-        Want(Read.CONFIG, None, _config_due(facts)),
+        Want(Read.CONFIG, None, _config_due(facts, findings)),
         *_book_reads(facts),
     ]
 
 
-def _config_due(facts: Facts) -> int:
+def _config_due(facts: Facts, findings: tuple[Finding, ...]) -> int:
     """Entries are refused for a setting of the account: that it is right again should be seen soon. And a
     change that was told without its value is looked up when the reads are sure to show it."""
     fresh, config = facts.freshness, facts.config
     shown_ms = facts.config_told_ms + fresh.visibility_ms
     if config is not None and config.asked_ms < shown_ms:
         return shown_ms
-    return _due(config, fresh.orders_ms if drift(facts) else fresh.config_ms)
+    adrift = any(isinstance(finding, Drift) for finding in findings)
+    return _due(config, fresh.orders_ms if adrift else fresh.config_ms)
 
 
 def _due(fact: object, period_ms: int) -> int:
