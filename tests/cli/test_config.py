@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from holdfast.cli.config import ConfigError, is_simulator, load
 from holdfast.cli.layers import line_numbers
+from holdfast.exchanges.factory import REAL, TEST
 
 HERE = "http://127.0.0.1:9100"
 PAPER = f'[account]\nbase_url = "{HERE}"\n'
@@ -37,7 +38,7 @@ def live_text():
     from importlib import resources
 
     profile = (resources.files("holdfast.cli") / "paper.toml").read_text()
-    return f'mode = "live"\n[account]\nid = "main"\n{profile}'
+    return f'mode = "live"\n[account]\nid = "main"\nkey_cannot_withdraw = true\n{profile}'
 
 
 def origin_of(loaded, path):
@@ -196,7 +197,7 @@ def test_only_loopback_hosts_count_as_simulators(host):
 def test_live_needs_the_flag_keys_account_and_every_limit(file):
     told = faults(file('mode = "live"\n'), {})
     assert "mode: expected the flag --live beside it, found live without the flag (holdfast.toml:1)" in told
-    assert "keys.api_key: expected a key of the exchange, found nothing" in told
+    assert "keys.api_key: expected a key of binance, found nothing" in told
     missing = "expected a value (live mode has no default for what can lose money), found nothing"
     for name in ("account.id", "limits.max_positions", "breakers.drawdown_max_ratio", "trading.leverage"):
         assert f"{name}: {missing}" in told
@@ -207,6 +208,57 @@ def test_live_with_everything_said_is_accepted(file):
     assert loaded.settings.trading_mode == "live"
     assert loaded.settings.account_id == "main"
     assert loaded.base_url == ""
+
+
+def test_live_needs_the_operators_word_that_the_key_cannot_withdraw(file):
+    """No exchange tells by an answer we know what a key may do; so somebody has to have looked."""
+    told = faults(file(live_text().replace("key_cannot_withdraw = true\n", "")), KEYS, live=True)
+    assert [line.partition(":")[0] for line in told] == ["account.key_cannot_withdraw"]
+    assert "look at the exchange whether the key may withdraw" in told[0]
+    text = live_text().replace("withdraw = true", "withdraw = false")
+    assert "found False (holdfast.toml:4)" in faults(file(text), KEYS, live=True)[0]
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bingx", "bitget"])
+@pytest.mark.parametrize("mode", ["testnet", "live"])
+def test_each_exchange_has_its_own_addresses_for_testnet_and_live(file, exchange, mode):
+    text = live_text().replace("[account]\n", f'[account]\nexchange = "{exchange}"\n')
+    keys = KEYS | ({"HOLDFAST_KEYS__PASSPHRASE": "open sesame"} if exchange == "bitget" else {})
+    loaded = load(file(text.replace('"live"', f'"{mode}"')), keys, live=mode == "live")
+    assert loaded.settings.address == {"testnet": TEST, "live": REAL}[mode][exchange].rest
+    assert (loaded.base_url, loaded.ws_url) == ("", "")
+    assert loaded.passphrase.reveal_to_signer() == ("open sesame" if exchange == "bitget" else "")
+
+
+def test_an_exchange_nobody_has_built_is_refused_with_those_there_are(file):
+    assert faults(file(PAPER), {}, {"account.exchange": "kraken"}) == [
+        "account.exchange: expected one of 'binance', 'bingx' or 'bitget', found 'kraken' (command line)"
+    ]
+
+
+def test_the_passphrase_is_wanted_where_keys_have_one_and_only_there(file):
+    wanted = "keys.passphrase: expected the passphrase of that key (bitget's have one), found nothing"
+    assert faults(file(PAPER), KEYS, {"account.exchange": "bitget"}) == [wanted]
+    given = KEYS | {"HOLDFAST_KEYS__PASSPHRASE": "open sesame"}
+    loaded = load(file(PAPER), given, {"account.exchange": "bitget"})
+    assert loaded.passphrase.reveal_to_signer() == "open sesame"
+    assert "sesame" not in repr(loaded)
+    assert loaded.hash == load(file(PAPER), {}, {"account.exchange": "bitget"}).hash
+    for exchange in ("binance", "bingx"):
+        (told,) = faults(file(PAPER), given, {"account.exchange": exchange})
+        expected = f"nothing: keys of {exchange} have none (those of bitget do)"
+        where = "(hidden) (environment HOLDFAST_KEYS__PASSPHRASE)"
+        assert told == f"keys.passphrase: expected {expected}, found {where}"
+
+
+def test_half_a_key_is_refused_in_paper_mode_too(file):
+    told = faults(file(PAPER), {"HOLDFAST_KEYS__API_KEY": "k" * 64})
+    assert told == ["keys.api_secret: expected the secret of that key, found nothing"]
+
+
+def test_a_stream_address_alone_is_refused(file):
+    text = PAPER.replace("base_url", "ws_url")
+    assert "account.ws_url: expected nothing without a base_url beside it" in "".join(faults(file(text), {}))
 
 
 def test_the_live_flag_alone_makes_nothing_live(file):

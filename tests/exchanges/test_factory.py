@@ -7,7 +7,7 @@ import pytest
 from holdfast.domain.secret import Secret
 from holdfast.exchanges.binance.dialect import hub
 from holdfast.exchanges.capabilities import CAPABILITIES
-from holdfast.exchanges.factory import REAL, Credentials, UnsafeAddress, make_exchange, resolve
+from holdfast.exchanges.factory import REAL, TEST, Credentials, UnsafeAddress, make_exchange, resolve
 from holdfast.exchanges.shared import Endpoints, ExchangeShared
 from tests.exchanges.support import HandClock
 
@@ -15,7 +15,7 @@ from tests.exchanges.support import HandClock
 def at(
     base_url: str | None, ws_url: str | None = None, *, live: bool = False, allow: bool = False
 ) -> Endpoints:
-    return resolve("binance", base_url=base_url, ws_url=ws_url, live=live, allow_remote=allow)
+    return resolve("binance", base_url=base_url, ws_url=ws_url, live=live, testnet=allow)
 
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:8080", "http://localhost:8080/", "http://[::1]:8080"])
@@ -47,12 +47,25 @@ def test_the_real_exchange_is_never_a_test_address(live: bool, allow: bool) -> N
 def test_every_host_of_the_real_exchanges_is_known() -> None:
     """The addresses that BingX falls back on, too."""
     for name, ends in REAL.items():
-        assert resolve(name, base_url=None, ws_url=None, live=True, allow_remote=False) == ends
+        assert resolve(name, base_url=None, ws_url=None, live=True, testnet=False) == ends
         with pytest.raises(UnsafeAddress, match="real"):
             at(ends.rest, allow=True)
     with pytest.raises(UnsafeAddress, match="real"):
         at("https://open-api.bingx.pro", allow=True)
     assert set(REAL) <= set(CAPABILITIES)
+
+
+def test_the_exchanges_test_environments_are_never_where_the_money_is() -> None:
+    """Bitget's shares the host with the real one: its requests carry a mark."""
+    for name, ends in TEST.items():
+        assert resolve(name, base_url=None, ws_url=None, live=False, testnet=True) == ends
+        assert ends.ws != REAL[name].ws
+        assert ends.rest != REAL[name].rest or ends.paper_mark
+        with pytest.raises(UnsafeAddress, match="no ws_url"):
+            resolve(name, base_url=None, ws_url="ws://127.0.0.1:1", live=False, testnet=True)
+        with pytest.raises(UnsafeAddress, match="found both"):
+            resolve(name, base_url=None, ws_url=None, live=True, testnet=True)
+    assert set(TEST) == set(REAL)
 
 
 def test_remote_hosts_have_to_be_allowed_and_encrypted() -> None:
@@ -79,7 +92,7 @@ def test_what_is_no_local_address_is_refused(bad: str) -> None:
 def test_an_unknown_exchange_is_named() -> None:
     """With those there are."""
     with pytest.raises(ValueError, match="binance"):
-        resolve("mtgox", base_url=None, ws_url=None, live=True, allow_remote=False)
+        resolve("mtgox", base_url=None, ws_url=None, live=True, testnet=False)
 
 
 async def test_the_secret_is_nowhere_in_what_can_be_printed() -> None:

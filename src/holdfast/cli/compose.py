@@ -54,7 +54,7 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
     token = home.api_token()
     key = loaded.api_key.reveal_to_signer() or paper_key(home)
     async with AsyncExitStack() as stack:
-        known = [token.value, loaded.api_secret.reveal_to_signer()]
+        known = [token.value, loaded.api_secret.reveal_to_signer(), loaded.passphrase.reveal_to_signer()]
         logs = Logs(home.logs / "bot.log", clock, secrets=[*known, *([key] if loaded.api_key else [])])
         stack.callback(logs.close)
         logs.install()
@@ -82,7 +82,9 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
 
 
 def _credentials(loaded: Loaded, key: str) -> Credentials:
-    return Credentials(key, loaded.api_secret if loaded.api_secret else Secret(key))
+    """Behind a simulator's open door any secret and passphrase do, but there have to be some."""
+    made_up = Secret(key)
+    return Credentials(key, loaded.api_secret or made_up, loaded.passphrase or made_up)
 
 
 def _app(loaded: Loaded, bot: Bot, home: Home, token: str, logs: Logs, clock: Clock) -> ASGIApp:

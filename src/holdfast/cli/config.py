@@ -31,7 +31,7 @@ from holdfast.domain.secret import Secret
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.liquidation import LiquidationConfig
 from holdfast.engine.settings import BotSettings, Trading
-from holdfast.exchanges.factory import REAL
+from holdfast.exchanges.factory import REAL, TEST
 from holdfast.strategies.base import StrategyError
 from holdfast.strategies.registry import make_strategy
 
@@ -46,10 +46,9 @@ MODES: Mapping[str, str] = {
 }
 PROFILED = ("paper", "demo", "testnet")
 """Modes in which no real money can be lost: limits may come from the documented profile."""
-DEFAULT_ADDRESSES: Mapping[str, tuple[str, str]] = {
-    # Binance's public test exchange (exchange sheet 2): REST and streams.
-    "testnet": ("https://demo-fapi.binance.com", "wss://demo-fstream.binance.com"),
-}
+KEY_PARTS = ("api_key", "api_secret", "passphrase")
+WITH_PASSPHRASE = ("bitget",)
+"""Exchanges whose keys consist of three parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,10 @@ class Loaded:
     settings: BotSettings
     api_key: Secret
     api_secret: Secret
+    passphrase: Secret
+    """Empty where the exchange's keys have none."""
     base_url: str
-    """Empty = the real exchange (live mode)."""
+    """Empty = the exchange's own: the real one in live mode, its test environment in testnet mode."""
     ws_url: str
     """Empty = at the same host."""
     http: Http
@@ -91,7 +92,8 @@ def load(
     *live* says that `--live` was given. Raises `ConfigError` with all faults.
     """
     layers, mode = _layers(path, environment, overrides or {})
-    faults = _account_faults(layers.values, mode, live=live) + _key_file_faults(path, layers.origins)
+    faults = _account_faults(layers.values, mode, live=live) + _key_faults(layers.values, mode)
+    faults += _key_file_faults(path, layers.origins)
     values, settings = {}, None
     try:
         values = file_model().model_validate(layers.values).model_dump()
@@ -109,8 +111,9 @@ def load(
         settings=settings,
         api_key=Secret(values["keys"]["api_key"]),
         api_secret=Secret(values["keys"]["api_secret"]),
-        base_url=_addresses(values, mode)[0],
-        ws_url=_addresses(values, mode)[1],
+        passphrase=Secret(values["keys"]["passphrase"]),
+        base_url=values["account"]["base_url"].rstrip("/"),
+        ws_url=values["account"]["ws_url"].rstrip("/"),
         http=Http(**values["http"]),
         effective=effective,
         hash=_hash(effective),
@@ -230,7 +233,7 @@ def _settings(
         user_id=values["account"]["user"],
         exchange=values["account"]["exchange"],
         symbols=tuple(dict.fromkeys(Symbol.parse(text) for text in values["symbols"])),
-        address=_addresses(values, mode)[0] or REAL[values["account"]["exchange"]].rest,
+        address=_address(values, mode),
         trading_mode=mode,
         global_kill_switch=kill_switch,
         limits=limits,
@@ -243,12 +246,10 @@ def _settings(
     ), []
 
 
-def _addresses(values: Mapping[str, Any], mode: str) -> tuple[str, str]:
-    """REST and stream address; empty where the exchange's own is meant."""
-    rest, streams = DEFAULT_ADDRESSES.get(mode, ("", ""))
-    account = values["account"]
-    given = account["base_url"].rstrip("/"), account["ws_url"].rstrip("/")
-    return given if given[0] else (rest, given[1] or streams)
+def _address(values: Mapping[str, Any], mode: str) -> str:
+    """Where orders go."""
+    own = TEST if mode == "testnet" else REAL
+    return values["account"]["base_url"].rstrip("/") or own[values["account"]["exchange"]].rest
 
 
 def _strategies(
@@ -293,14 +294,38 @@ def _account_faults(values: Mapping[str, Any], mode: str, *, live: bool) -> list
         ),
         Fault("mode", "the flag --live beside it", "live without the flag"): mode == "live" and not live,
         Fault("mode", "live, because of --live", mode): live and mode != "live",
-        **{
-            Fault(f"keys.{name}", "a key of the exchange", "nothing"): (
-                mode in ("live", "testnet") and not _text(values, "keys", name)
-            )
-            for name in ("api_key", "api_secret")
-        },
+        Fault("account.ws_url", "nothing without a base_url beside it", "an address"): (
+            not url and bool(_text(values, "account", "ws_url"))
+        ),
     }
     return [fault for fault, is_broken in broken.items() if is_broken]
+
+
+def _key_faults(values: Mapping[str, Any], mode: str) -> list[Fault]:
+    """Whether the keys are whole, of the exchange's kind, and confirmed to be of no use to a thief."""
+    exchange = _text(values, "account", "exchange") or "binance"
+    given = {name: _text(values, "keys", name) for name in KEY_PARTS}
+    wanted = mode in ("live", "testnet") or any(given.values())
+    parts = KEY_PARTS if exchange in WITH_PASSPHRASE else KEY_PARTS[:-1]
+    place = f"{exchange}'s test environment" if mode == "testnet" else exchange
+    words = (f"a key of {place}", "the secret of that key", "the passphrase of that key (bitget's have one)")
+    faults = [
+        Fault(f"keys.{name}", expected, "nothing")
+        for name, expected in zip(parts, words, strict=False)
+        if wanted and not given[name]
+    ]
+    if given["passphrase"] and exchange not in WITH_PASSPHRASE:
+        expected = f"nothing: keys of {exchange} have none (those of {', '.join(WITH_PASSPHRASE)} do)"
+        faults.append(Fault("keys.passphrase", expected, "(hidden)"))
+    account = values["account"]
+    confirmed = account.get("key_cannot_withdraw") if isinstance(account, Mapping) else None
+    if mode == "live" and confirmed is not True:
+        expected = (
+            "true: look at the exchange whether the key may withdraw, no answer to a key tells what it may"
+        )
+        found = "nothing" if confirmed is None else shown("account.key_cannot_withdraw", confirmed)
+        faults.append(Fault("account.key_cannot_withdraw", expected, found))
+    return faults
 
 
 def _text(values: Mapping[str, Any], section: str, name: str) -> str:
@@ -311,9 +336,7 @@ def _text(values: Mapping[str, Any], section: str, name: str) -> str:
 
 def _key_file_faults(path: Path | None, origins: Mapping[str, str]) -> list[Fault]:
     """A file that holds keys is read by its owner alone."""
-    if path is None or not any(
-        origins.get(f"keys.{name}", "").startswith(path.name) for name in ("api_key", "api_secret")
-    ):
+    if path is None or not any(origins.get(f"keys.{name}", "").startswith(path.name) for name in KEY_PARTS):
         return []
     permissions = path.stat().st_mode & 0o077
     found = f"others may read it (chmod 600 {path.name})"

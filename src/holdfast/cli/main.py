@@ -50,7 +50,9 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Data for machines on standard output.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")]
-ExchangeOption = Annotated[str, typer.Option("--exchange", help="Which exchange: binance.")]
+ExchangeOption = Annotated[
+    str, typer.Option("--exchange", help="Which exchange: binance, bingx, bitget; all = the three at once.")
+]
 SymbolsOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--symbols", help="What to trade, by commas, in any spelling: BTC/USDT,ETHUSDT."),
@@ -142,7 +144,7 @@ def run(
     config: ConfigOption = None,
     exchange: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--exchange", help="Overrides account.exchange."),
+        typer.Option("--exchange", help="Overrides account.exchange: binance, bingx, bitget."),
     ] = None,
     base_url: Annotated[
         Optional[str],  # noqa: UP045

@@ -17,6 +17,7 @@ from holdfast.cli.config import Loaded, load
 from holdfast.cli.exits import Exit, Failure, say
 from holdfast.cli.lifeline import on_signals, orphaned
 from holdfast.cli.paths import CHECKED_NAME, CONFIG_NAME, config_path
+from holdfast.cli.preflight import preflight
 from holdfast.console.port import listen
 from holdfast.console.server import HttpServer
 from holdfast.domain.protocols import Clock
@@ -27,7 +28,10 @@ from holdfast.exchanges.port import ExchangeError
 from holdfast.runtime import loop as runtime_loop
 from holdfast.runtime.clock import RealClock, SharedClock, SteadyClock
 from holdfast.runtime.pace import BOT_SLOT, PaceFile
+from holdfast.store.books import open_trades
+from holdfast.store.database import open_store
 from holdfast.store.home import Home
+from holdfast.store.journal import open_intents
 
 AWAIT_CONFIG_S = 60.0
 
@@ -116,6 +120,7 @@ async def _run(loaded: Loaded, home: Home, clock: Clock, listening: socket, pare
         runtime_loop.keep_collector_away()
         watch = asyncio.create_task(_watch_parent(parent, stop), name="parent")
         try:
+            await _look_first(built, home, loaded)
             result = await built.bot.run(stop)
         except ExchangeError as error:
             words = (
@@ -127,6 +132,23 @@ async def _run(loaded: Loaded, home: Home, clock: Clock, listening: socket, pare
             botfile.remove(home)
             await server.stop()
         return ended(result, built.bot.view, built.bot.not_durable)
+
+
+async def _look_first(built: Built, home: Home, loaded: Loaded) -> None:
+    """What the exchange says of keys and symbols before anything is traded. Raises `Failure`."""
+    account = loaded.settings.account_id
+    for words in await preflight(built.bot.account.exchange, loaded.settings, lambda: _holds(home, account)):
+        say(f"warning: {words}")
+        built.logs.logger.warning("start.warning", account=account, text=words)
+
+
+def _holds(home: Home, account_id: str) -> bool:
+    """Whether something of ours may be open: by the books, or by an intent whose fate is not known."""
+    store = open_store(home.database, read_only=True)
+    try:
+        return store.read(lambda c: bool(open_trades(c, account_id) or open_intents(c, account_id)))
+    finally:
+        store.close()
 
 
 def _asked_to_stop(built: Built, stop: asyncio.Event, name: str) -> None:

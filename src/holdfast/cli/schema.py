@@ -67,16 +67,21 @@ class _Part(BaseModel):
 class Account(_Part):
     id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     user: str = "operator"
-    exchange: Literal["binance"] = "binance"
+    exchange: Literal["binance", "bingx", "bitget"] = "binance"
     base_url: str = ""
     """The exchange's address: a simulator's in paper and demo mode; empty = the mode's own in the others."""
     ws_url: str = ""
     """Where streams are; empty = at the same host."""
+    key_cannot_withdraw: bool = False
+    """The operator looked at the exchange: the key may not withdraw. Live mode asks for it, as no exchange
+    tells what a key may do."""
 
 
 class Keys(_Part):
     api_key: str = ""
     api_secret: str = ""
+    passphrase: str = ""
+    """Only Bitget's keys have one."""
 
 
 class Http(_Part):

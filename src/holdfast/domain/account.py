@@ -88,6 +88,8 @@ class AccountConfig:
     multi_assets: bool
     leverage: Mapping[Symbol, int] = field(default_factory=dict)
     margin_mode: Mapping[Symbol, MarginMode] = field(default_factory=dict)
+    can_withdraw: bool | None = None
+    """What the exchange says of the account; None = it says nothing. No answer tells it of the key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
             clock=place.clock,
             shared=shared,
             live=settings.trading_mode == "live",
-            allow_remote=settings.trading_mode == "testnet",
+            testnet=settings.trading_mode == "testnet",
         )
         named = settings.trading.strategies.items()
         yield Bot(

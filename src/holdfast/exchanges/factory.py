@@ -36,6 +36,12 @@ REAL: Mapping[str, Endpoints] = {
     "bitget": Endpoints("https://api.bitget.com", "wss://ws.bitget.com"),
 }
 """Where the money is."""
+TEST: Mapping[str, Endpoints] = {
+    "binance": Endpoints("https://demo-fapi.binance.com", "wss://demo-fstream.binance.com"),
+    "bingx": Endpoints("https://open-api-vst.bingx.com", "wss://vst-open-api-ws.bingx.com", "VST"),
+    "bitget": Endpoints("https://api.bitget.com", "wss://wspap.bitget.com", paper_mark=True),
+}
+"""The exchanges' own test environments, with pretended money and keys of their own (exchange sheets §1)."""
 ALSO_REAL = frozenset({"open-api.bingx.pro"})
 """Other hosts of the real exchanges."""
 
@@ -82,36 +88,38 @@ def make_exchange(
     clock: Clock,
     shared: ExchangeShared,
     live: bool = False,
-    allow_remote: bool = False,
+    testnet: bool = False,
 ) -> MadeExchange:
     """An account at exchange *name*; `open()` it before use. Raises `UnsafeAddress`, `ValueError`.
 
-    Real hosts only with `live=True` and no *base_url*. A *base_url* must be on this machine, unless
-    *allow_remote* (a public testnet). Without *ws_url* streams are sought at the same host.
+    Real hosts only with `live=True` and no *base_url*; with *testnet* the exchange's own test
+    environment. A *base_url* must be on this machine, unless *testnet*. Without *ws_url* streams are
+    sought at the same host.
     """
-    endpoints = resolve(name, base_url=base_url, ws_url=ws_url, live=live, allow_remote=allow_remote)
+    endpoints = resolve(name, base_url=base_url, ws_url=ws_url, live=live, testnet=testnet)
     return _MAKERS[name](endpoints, credentials, clock, shared)
 
 
-def resolve(
-    name: str, *, base_url: str | None, ws_url: str | None, live: bool, allow_remote: bool
-) -> Endpoints:
+def resolve(name: str, *, base_url: str | None, ws_url: str | None, live: bool, testnet: bool) -> Endpoints:
     """The addresses that may be used; see `make_exchange`."""
     if name not in REAL:
         raise ValueError(f"expected an exchange out of {', '.join(sorted(REAL))}, found {name!r}")
     if base_url is None:
-        return _real(name, ws_url, live=live)
-    rest = _checked(base_url, "https", "http", allow_remote=allow_remote)
-    streams = _checked(ws_url or _as_ws(rest), "wss", "ws", allow_remote=allow_remote)
+        return _own(name, ws_url, live=live, testnet=testnet)
+    rest = _checked(base_url, "https", "http", allow_remote=testnet)
+    streams = _checked(ws_url or _as_ws(rest), "wss", "ws", allow_remote=testnet)
     return Endpoints(rest, streams)
 
 
-def _real(name: str, ws_url: str | None, *, live: bool) -> Endpoints:
-    if not live:
+def _own(name: str, ws_url: str | None, *, live: bool, testnet: bool) -> Endpoints:
+    """The exchange's own addresses."""
+    if live and testnet:
+        raise UnsafeAddress(f"{name}: expected live=True or testnet=True, found both")
+    if not live and not testnet:
         raise UnsafeAddress(f"{name}: expected a base_url, found none; the real exchange needs live=True")
     if ws_url is not None:
-        raise UnsafeAddress(f"{name}: expected no ws_url beside the real exchange, found {ws_url!r}")
-    return REAL[name]
+        raise UnsafeAddress(f"{name}: expected no ws_url beside the exchange's own, found {ws_url!r}")
+    return REAL[name] if live else TEST[name]
 
 
 def _checked(url: str, safe: str, local: str, *, allow_remote: bool) -> str:
@@ -183,7 +191,7 @@ def _binance(
         capabilities=capabilities,
         streams=streams,
         stats=stats,
-        margin_currency=settings.margin_currency,
+        margin_currency=endpoints.margin_currency,
         fills_pages_max=settings.fills_pages_max,
     )
 
@@ -230,7 +238,7 @@ def _bingx(
         account=account,
         stops=stops,
         stats=stats,
-        margin_currency=settings.margin_currency,
+        margin_currency=endpoints.margin_currency,
         fills_pages_max=settings.fills_pages_max,
     )
 
@@ -249,6 +257,7 @@ def _bitget(
         secret=secret,
         passphrase=passphrase,
         transport=shared.transport(),
+        paper_mark=endpoints.paper_mark,
     )
     caller = Caller(
         client=client,
@@ -274,7 +283,7 @@ def _bitget(
         capabilities=capabilities,
         streams=streams,
         stats=stats,
-        margin_currency=settings.margin_currency,
+        margin_currency=endpoints.margin_currency,
         fills_pages_max=settings.fills_pages_max,
     )
 

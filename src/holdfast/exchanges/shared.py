@@ -37,7 +37,6 @@ class ExchangeSettings:
     backoff_first_s: float = 0.5
     backoff_max_s: float = 30.0
     fills_pages_max: int = 20
-    margin_currency: str = "USDT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,9 @@ class Endpoints:
 
     rest: str
     ws: str
+    margin_currency: str = "USDT"
+    paper_mark: bool = False
+    """Pretended money behind the real exchange's own host: each request has to carry a mark that says so."""
 
 
 class ExchangeShared:

@@ -185,6 +185,7 @@ def account_config(
         position_mode=PositionMode.HEDGE if body.dualSidePosition else PositionMode.ONE_WAY,
         can_trade=body.canTrade,
         multi_assets=body.multiAssetsMargin,
+        can_withdraw=body.canWithdraw,
         leverage={symbol: leverage for symbol, leverage, _ in rows},
         margin_mode={symbol: mode for symbol, _, mode in rows},
     )

@@ -54,6 +54,7 @@ class AccountConfigBody(msgspec.Struct):
     canTrade: bool
     dualSidePosition: bool
     multiAssetsMargin: bool
+    canWithdraw: bool | None = None
 
 
 class SymbolConfigRow(msgspec.Struct):

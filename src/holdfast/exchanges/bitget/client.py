@@ -15,6 +15,7 @@ from typing import Any
 
 import ccxt.async_support as ccxt
 
+from holdfast.domain.invariant import require
 from holdfast.domain.secret import Secret
 from holdfast.exchanges.bitget.requests import Request
 from holdfast.exchanges.caller import Signed
@@ -36,9 +37,17 @@ class BitgetClient(ccxt.bitget):  # type: ignore[misc]  # ccxt is untyped
     """One account's signer."""
 
     def __init__(
-        self, *, base_url: str, api_key: str, secret: Secret, passphrase: Secret, transport: Transport
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        secret: Secret,
+        passphrase: Secret,
+        transport: Transport,
+        paper_mark: bool = False,
     ) -> None:
         self._holdfast_transport = transport
+        self._holdfast_paper_mark = paper_mark
         self._holdfast_stamp_ms = 0
         super().__init__(
             {
@@ -46,7 +55,7 @@ class BitgetClient(ccxt.bitget):  # type: ignore[misc]  # ccxt is untyped
                 "secret": secret.reveal_to_signer(),
                 "password": passphrase.reveal_to_signer(),
                 "enableRateLimit": False,
-                "options": {"maxRetriesOnFailure": 0, "uta": False},
+                "options": {"maxRetriesOnFailure": 0, "uta": False, "sandboxMode": paper_mark},
             }
         )
         self.urls["api"] = dict.fromkeys(_SECTIONS, base_url)
@@ -81,6 +90,9 @@ class BitgetClient(ccxt.bitget):  # type: ignore[misc]  # ccxt is untyped
         body: str | None = None,
     ) -> Answer:
         """Send what `sign` made, once; raises `NotSent` or `NoAnswer`. Decodes nothing."""
+        if self._holdfast_paper_mark and "ACCESS-KEY" in (headers or {}):
+            # The same host trades real money: nothing of an account's leaves without the mark.
+            require((headers or {}).get("PAPTRADING") == "1", "a request for pretended money lacks its mark")
         content = body.encode() if body else None
         return await self._holdfast_transport.send(method, url, headers, content)
 
