@@ -1,7 +1,9 @@
 """Who may send: the exchange's word, its budget, what is kept for protection, and fairness."""
 
 import asyncio
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,8 +11,11 @@ from hypothesis import strategies as st
 
 from holdfast.domain.intents import Priority, Unavailable
 from holdfast.exchanges import governor as governing
-from holdfast.exchanges.governor import SHARES, Governor, Held, KeyBudget, Limit, Scope, Tally
+from holdfast.exchanges.governor import Governor, Held, KeyBudget
+from holdfast.exchanges.limits import SHARES, SLACK_MS, TRANSIT_MS, Limit, Rolling, Scope, Tally, room
 from holdfast.exchanges.transport import Answer
+from holdfast.runtime.clock import RealClock
+from holdfast.simulator.wire.window import window
 from tests.exchanges.support import HandClock
 
 UPPER = [Priority.EMERGENCY, Priority.PROTECT]
@@ -24,13 +29,17 @@ ORDERS = Limit(name="orders", amount=10, window_ms=10_000, scope=Scope.KEY)
 def clock() -> HandClock:
     """At the very beginning of a minute that counts as begun."""
     clock = HandClock()
-    clock.now += MINUTE_MS - clock.now % MINUTE_MS + governing.SLACK_MS
+    clock.now += MINUTE_MS - clock.now % MINUTE_MS + SLACK_MS
     return clock
+
+
+SECOND = Limit(name="second", amount=10, window_ms=1_000, scope=Scope.KEY)
+GROUP = Limit(name="group", amount=500, window_ms=10_000, left_header="left", left_above=30)
 
 
 @pytest.fixture
 def governor(clock: HandClock) -> Governor:
-    return Governor(clock, (WEIGHT, ORDERS))
+    return Governor(clock, (WEIGHT, ORDERS, SECOND, GROUP))
 
 
 async def send(
@@ -158,7 +167,7 @@ async def test_what_others_use_counts(governor: Governor) -> None:
     for priority in (Priority.OBSERVE, Priority.TRADE):
         await refused(key, priority, weight=1)
     await send(key, Priority.PROTECT, weight=5)
-    assert governor.tallies["weight"].others == 975
+    assert governor.counters["weight"].others == 975
 
 
 async def test_what_costs_nothing_is_sent_whatever_is_used(governor: Governor) -> None:
@@ -179,7 +188,7 @@ async def test_without_an_answer_a_request_is_counted(governor: Governor) -> Non
     """The exchange has most likely seen it."""
     key = governor.key()
     await send(key, Priority.OBSERVE, None, weight=100)
-    assert governor.tallies["weight"].used == 100
+    assert governor.counters["weight"].used == 100
 
 
 async def test_a_key_has_limits_of_its_own(governor: Governor) -> None:
@@ -197,7 +206,7 @@ async def test_the_exchange_s_count_is_believed_unless_it_is_nonsense(
 ) -> None:
     """A header we cannot read leaves our own sum."""
     await send(governor.key(), Priority.OBSERVE, {"used": header}, weight=7)
-    assert governor.tallies["weight"].used == used
+    assert governor.counters["weight"].used == used
 
 
 async def test_a_late_answer_of_the_last_window_brings_its_count_not_into_this_one(
@@ -209,7 +218,151 @@ async def test_a_late_answer_of_the_last_window_brings_its_count_not_into_this_o
         clock.pass_ms(MINUTE_MS)
         await send(key, Priority.OBSERVE, {"used": "20"}, weight=5)
         flight.heard(Answer(200, {"used": "999"}, b""))
-    assert governor.tallies["weight"].used == 25
+    assert governor.counters["weight"].used == 25
+
+
+# --- limits without a count ----------------------------------------------------------------------
+
+
+async def test_what_no_answer_counts_is_free_a_whole_length_after_its_answer(
+    governor: Governor, clock: HandClock
+) -> None:
+    """Nobody says when a window begins, so any stretch of that length has to have room."""
+    key = governor.key()
+    async with key.slot(Priority.OBSERVE, {"group": 350}):
+        clock.pass_ms(400)
+    clock.pass_ms(9_999)
+    outcome = await refused(key, Priority.OBSERVE, group=1)
+    assert (outcome.short, outcome.retry_after_ms) == (True, 1)
+    clock.pass_ms(1)
+    await send(key, Priority.OBSERVE, group=350)
+
+
+async def test_what_is_never_answered_does_not_hold_a_close_back_for_long(
+    governor: Governor, clock: HandClock
+) -> None:
+    """Ten orders hang for their whole time-out, and the limit is ten a second."""
+    key = governor.key()
+    async with key.slot(Priority.EMERGENCY, {"second": 10}):
+        clock.pass_ms(TRANSIT_MS)
+        assert key.counters["second"].at(0).used == 10
+        clock.pass_ms(1_000)
+        assert key.counters["second"].at(0).used == 0
+        await send(key, Priority.EMERGENCY, second=10)
+    assert key.counters["second"].used == 10
+
+
+@pytest.mark.parametrize(
+    ("left", "others"), [("100", 390), ("490", 0), ("600", 0), ("30", 0), ("", 0), ("x", 0), ("-1", 0)]
+)
+async def test_what_is_left_tells_of_others(
+    governor: Governor, clock: HandClock, left: str, others: int
+) -> None:
+    """Unless it is more than there is, or so little that it may be an endpoint's."""
+    group = governor.counters["group"]
+    await send(governor.key(), Priority.OBSERVE, {"left": left}, group=10)
+    assert (group.others, group.used) == (others, others + 10)
+    clock.pass_ms(10_000)
+    assert group.at(0).used == 0
+
+
+# --- a limit by the second is a pace -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("priority", governing.PACED)
+async def test_what_finds_its_second_used_up_waits_for_the_next(priority: Priority) -> None:
+    """Instead of coming again after the engine's pauses, which are longer."""
+    governor = Governor(RealClock(), (replace(SECOND, window_ms=50),))
+    key, share = governor.key(), SECOND.allows(priority)
+    for _ in range(share):
+        await send(key, priority, second=1)
+    began = time.monotonic()
+    await send(key, priority, second=1)
+    assert 0.04 <= time.monotonic() - began < 1.5
+    assert governor.figures[priority].waited_ms_max >= 40
+    assert governor.figures[priority].held == 0
+
+
+async def test_an_entry_does_not_wait(governor: Governor) -> None:
+    """It was decided on prices of now."""
+    key = governor.key()
+    await send(key, Priority.TRADE, second=8)
+    assert (await refused(key, Priority.TRADE, second=1)).short
+
+
+async def test_nobody_waits_longer_than_promised(governor: Governor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of this test stands still, so the second never comes."""
+    monkeypatch.setattr(governing, "WAIT_S_MAX", 0.01)
+    key = governor.key()
+    await send(key, Priority.EMERGENCY, second=10)
+    for priority in governing.PACED:
+        assert (await refused(key, priority, second=1)).short
+        assert governor.figures[priority].held == 1
+
+
+async def test_who_waits_for_his_second_occupies_no_turn() -> None:
+    """One account's pace must not keep the others from asking."""
+    governor = Governor(RealClock(), (SECOND,))
+    slow, quick = governor.key(), governor.key()
+    await send(slow, Priority.OBSERVE, second=7)
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(send(slow, Priority.OBSERVE, second=1))
+            for _ in range(governing.OBSERVE_AT_ONCE)
+        ]
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(0.1):
+            await send(quick, Priority.OBSERVE, second=1)
+        for each in waiting:
+            each.cancel()
+
+
+# --- whom a refusal concerns ---------------------------------------------------------------------
+
+
+async def test_what_one_account_is_told_holds_that_one_back(governor: Governor, clock: HandClock) -> None:
+    """Too many bad requests of one account are no matter of the others'."""
+    told, other = governor.key(), governor.key()
+    told.limit(60_000, Scope.KEY)
+    for priority in LOWER:
+        assert (await refused(told, priority)).retry_after_ms == 60_000
+        await send(other, priority)
+    for priority in UPPER:
+        await send(told, priority)
+    clock.pass_ms(60_000)
+    assert told.refusal(Priority.OBSERVE) is None
+
+
+async def test_what_a_second_account_is_told_too_concerns_the_address(
+    governor: Governor, clock: HandClock
+) -> None:
+    """The exchange does not say whom it means."""
+    keys = [governor.key() for _ in range(3)]
+    keys[0].limit(2_000, Scope.KEY)
+    clock.pass_ms(1_999)
+    keys[1].limit(2_000, Scope.KEY)
+    assert (await refused(keys[2], Priority.OBSERVE)).retry_after_ms == 2_000
+    clock.pass_ms(2_000)
+    keys[1].limit(2_000, Scope.KEY)
+    await send(keys[2], Priority.OBSERVE)
+
+
+async def test_even_protection_of_an_account_that_is_refused_again_and_again_waits(
+    governor: Governor,
+) -> None:
+    told, other = governor.key(), governor.key()
+    for _ in range(governing.REFUSED_MAX[Priority.PROTECT]):
+        told.limit(2_000, Scope.KEY)
+    await refused(told, Priority.PROTECT)
+    await send(other, Priority.PROTECT)
+    told.passed()
+    await send(told, Priority.PROTECT)
+
+
+async def test_a_limit_of_the_address_holds_everyone_back(governor: Governor) -> None:
+    one, other = governor.key(), governor.key()
+    one.limit(2_000, Scope.ADDRESS)
+    await refused(other, Priority.TRADE)
 
 
 # --- fairness and turns --------------------------------------------------------------------------
@@ -261,7 +414,7 @@ async def test_a_question_does_not_wait_for_its_turn_for_ever(
     governor: Governor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It could not be asked more urgently meanwhile."""
-    monkeypatch.setattr(governing, "TURN_S_MAX", 0.01)
+    monkeypatch.setattr(governing, "WAIT_S_MAX", 0.01)
     monkeypatch.setattr(governing, "OBSERVE_AT_ONCE", 1)
     governor = Governor(HandClock(), (WEIGHT,))
     key = governor.key()
@@ -291,7 +444,7 @@ def test_our_own_load_never_brings_a_429_about(
         for priority, weight, pause_ms, answered in steps:
             clock.pass_ms(pause_ms)
             # The exchange's clock is what we take it for, up to the slack.
-            tally = exchange.at(clock.now_ms() + governing.SLACK_MS // 2)
+            tally = exchange.at(clock.now_ms() + SLACK_MS // 2)
             try:
                 async with key.slot(priority, {"weight": weight}) as flight:
                     tally.counted += weight
@@ -302,6 +455,42 @@ def test_our_own_load_never_brings_a_429_about(
             assert tally.counted <= WEIGHT.amount
 
     asyncio.run(play())
+
+
+PACED_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 40, 300, 900, 1_000]),  # pause before it
+        st.integers(0, TRANSIT_MS),  # from departure to the exchange
+        st.integers(0, TRANSIT_MS),  # to its answer
+        st.integers(1, 3),
+    ),
+    max_size=60,
+)
+
+
+@given(steps=PACED_STEPS, sliding=st.booleans(), skew_ms=st.integers(0, 999))
+def test_whatever_stretch_the_exchange_counts_it_never_has_too_many(
+    steps: list[tuple[int, int, int, int]], sliding: bool, skew_ms: int
+) -> None:
+    """However its windows lie, and wherever on its way it counts a request."""
+    limit = Limit(name="second", amount=5, window_ms=1_000)
+    clock, exchange = HandClock(), window(1_000, sliding=sliding)
+    count, at_ms = Rolling(limit, clock), clock.monotonic
+    flying: list[tuple[int, int, int]] = []  # answered at, ticket, cost
+    arriving: list[tuple[int, int]] = []
+    for pause_ms, out_ms, back_ms, cost in steps:
+        at_ms += pause_ms
+        while flying and min(flying)[0] <= at_ms:
+            answered_ms, ticket, done = min(flying)
+            flying.remove((answered_ms, ticket, done))
+            clock.pass_ms(answered_ms - clock.monotonic)
+            count.at(0).arrive(done, ticket, {})
+        clock.pass_ms(at_ms - clock.monotonic)
+        if room(count.at(0), Priority.EMERGENCY) >= cost:
+            answered_ms = at_ms + min(out_ms + back_ms, TRANSIT_MS)
+            flying.append((answered_ms, count.depart(cost, None), cost))
+            arriving.append((min(at_ms + out_ms, answered_ms), cost))
+    assert all(exchange.add(cost, ms + skew_ms) <= limit.amount for ms, cost in sorted(arriving))
 
 
 def test_the_figures_name_every_limit_and_priority(governor: Governor) -> None:

@@ -98,7 +98,7 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
             random=place.chance,
             settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
             connector=place.connector,
-            bans=files.bans,
+            bans=files.bans.of,
         )
         stack.push_async_callback(shared.close)
         exchange = make_exchange(

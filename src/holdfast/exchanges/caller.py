@@ -9,7 +9,8 @@ from typing import Generic, Protocol, TypeVar
 from holdfast.domain.intents import Priority, Rejected, Unavailable, Unknown
 from holdfast.domain.protocols import Clock
 from holdfast.exchanges.decoding import BadAnswer
-from holdfast.exchanges.governor import Costs, Governor, Held
+from holdfast.exchanges.governor import Governor, Held
+from holdfast.exchanges.limits import Costs, Scope
 from holdfast.exchanges.port import ExchangeError
 from holdfast.exchanges.stats import AdapterStats, note
 from holdfast.exchanges.transport import Answer, NoAnswer, NotSent
@@ -49,10 +50,14 @@ class Client(Protocol[Q_contra]):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a fault in an answer means. *limits_ms* > 0: the address is to hold back for so long."""
+    """What a fault in an answer means. *limits_ms* > 0: whoever *scope* names is to hold back for so
+    long; *silence_ms* > 0: nothing at all is to be sent from this address for so long."""
 
     word: Word
     limits_ms: int = 0
+    scope: Scope = Scope.ADDRESS
+    """KEY: it concerns this key alone, or the exchange does not say whom."""
+    silence_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ class Caller(Generic[Q]):
 
     def refusal(self, priority: Priority) -> Unavailable | None:
         """Why nothing of *priority* may be sent from this address now; None = it may."""
-        return self._governor.refusal(priority)
+        return self.budget.refusal(priority)
 
     async def send(self, request: Q, priority: Priority, signed: Signed | None = None) -> Answer | Word:
         """Send once. An `Answer` is a success whose body is still to be read; else the word."""
@@ -113,7 +118,7 @@ class Caller(Generic[Q]):
             return self._counted(Unknown(cause=str(error)))
         verdict = self._dialect.judge(answer, self.exchange_now_ms())
         if verdict is None or not verdict.limits_ms:
-            self._governor.passed()
+            self.budget.passed()
         if verdict is None:
             self._stats.outcomes["ok"] += 1
             return answer
@@ -154,12 +159,13 @@ class Caller(Generic[Q]):
         return Signed(signed.at_ms + self.clock_offset_ms, signed.window_ms)
 
     def _obey(self, verdict: Verdict) -> None:
-        """Bans and limits hold for everyone at this address."""
+        """Bans hold for everyone at this address, limits for whom they name."""
         word = verdict.word
-        if isinstance(word, Unavailable) and word.banned:
-            self._governor.ban(word.retry_after_ms)
+        banned_ms = word.retry_after_ms if isinstance(word, Unavailable) and word.banned else 0
+        if banned_ms or verdict.silence_ms:
+            self._governor.ban(max(banned_ms, verdict.silence_ms))
         elif verdict.limits_ms:
-            self._governor.limit(verdict.limits_ms)
+            self.budget.limit(verdict.limits_ms, verdict.scope)
 
     def _counted(self, word: Word) -> Word:
         self._stats.outcomes[type(word).__name__.lower()] += 1

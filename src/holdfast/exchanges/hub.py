@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
-from holdfast.exchanges.governor import Bans, Governor, Limit
+from holdfast.exchanges.governor import Bans, Governor
+from holdfast.exchanges.limits import Limit
 from holdfast.exchanges.names import Names
 
 Q = TypeVar("Q")

@@ -54,7 +54,8 @@ class ExchangeShared:
     """Make one per process, give it to every `make_exchange`, close it last.
 
     *connector* makes the connector of the one session (an in-memory network in drills); None = TCP.
-    *random* spreads reconnects. *bans* remembers over restarts that the exchange banned this address.
+    *random* spreads reconnects. *bans* remembers over restarts which exchange banned this address: given
+    where one is asked, it tells of that one.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ExchangeShared:
         random: Random,
         settings: ExchangeSettings | None = None,
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
-        bans: Bans | None = None,
+        bans: Callable[[str], Bans] | None = None,
     ) -> None:
         self.clock = clock
         self.random = random
@@ -99,7 +100,8 @@ class ExchangeShared:
         """The hub of one exchange address; *make* makes it for the first account there."""
         hub = self._hubs.get(endpoints)
         if hub is None:
-            hub = self._hubs[endpoints] = make(self.clock, self._bans)
+            bans = self._bans(endpoints.rest) if self._bans is not None else None
+            hub = self._hubs[endpoints] = make(self.clock, bans)
         return hub
 
     async def close(self) -> None:

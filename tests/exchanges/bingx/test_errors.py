@@ -19,6 +19,7 @@ from holdfast.exchanges.bingx.errors import (
     judge,
 )
 from holdfast.exchanges.caller import Verdict
+from holdfast.exchanges.limits import Scope
 from holdfast.exchanges.transport import Answer
 from tests.exchanges.bingx.support import RECORDED
 from tests.exchanges.support import NOW_MS, body
@@ -104,11 +105,17 @@ def test_what_the_exchange_does_not_know_is_unknown(code: int) -> None:
     assert word.mapped
 
 
-def test_a_rate_limit_holds_the_address_back() -> None:
-    """Refused before any effect; there is no Retry-After."""
-    for found in (verdict(100410, "rate limited"), verdict(0, "", status=429)):
+def test_a_rate_limit_holds_back_whom_it_may_concern() -> None:
+    """Refused before any effect; there is no Retry-After. The edge does not know keys."""
+    for found, scope in (
+        (verdict(100410, "rate limited"), Scope.KEY),
+        (verdict(0, "", status=429), Scope.ADDRESS),
+    ):
         assert isinstance(found.word, Unavailable)
         assert (found.word.retry_after_ms, found.limits_ms) == (LIMITED_MS, LIMITED_MS)
+        assert found.scope is scope
+    told = verdict(100410, f"rate limited, can retry after time: {NOW_MS + 4_000}")
+    assert told.limits_ms == 4_000
 
 
 def test_a_pause_lasts_until_the_time_the_exchange_names() -> None:

@@ -1,6 +1,7 @@
 """The adapter against the simulated exchange, over loopback: the whole path of an order and its doubts."""
 
 import asyncio
+import time
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -38,6 +39,7 @@ from holdfast.exchanges.port import (
     StopNews,
     StreamState,
 )
+from holdfast.simulator.bingx.config import Limits
 from tests.exchanges.bingx.desk import MODES, D, P, desk
 from tests.exchanges.support import BTC, approved, intent
 from tests.simulator.bingx.clients import Raw
@@ -416,18 +418,49 @@ async def test_a_failed_read_is_an_error_never_an_empty_list(kind: str, path: st
         assert len((await read(*args, priority=P)).value) == 1  # type: ignore[operator]
 
 
-async def test_nothing_is_sent_beyond_an_endpoints_pace() -> None:
-    """Held here, by name of the endpoint, before the exchange would have to say so."""
-    async with desk() as d:
-        outcomes = []
-        for _ in range(8):
-            try:
-                await d.exchange.balance(priority=Priority.OBSERVE)
-            except ExchangeError as error:
-                outcomes.append(error.outcome)
-        assert outcomes
-        assert all(isinstance(found, Unavailable) and found.held and found.short for found in outcomes)
+@pytest.mark.parametrize("sliding", [False, True])
+async def test_nothing_is_sent_beyond_an_endpoints_pace(sliding: bool) -> None:
+    """What would be too many in a second waits here, whatever second the exchange counts by."""
+    async with desk(switches={"limits": Limits(sliding=sliding)}) as d:
+        began = time.monotonic()
+        asked = [d.exchange.balance(priority=Priority.OBSERVE) for _ in range(8)]
+        for each in asked:
+            await each
+        assert time.monotonic() - began > 1.9  # three a second: the rest is kept for more urgent ones
         await d.exchange.positions(priority=Priority.OBSERVE)
+        assert all(seen.code == 0 for seen in d.world.server.log.listing())
+
+
+async def test_closes_of_many_positions_leave_at_the_pace_allowed() -> None:
+    """Five orders a second: an emergency waits for its second here, not for the engine's pauses."""
+    async with desk() as d:
+        began = time.monotonic()
+        close = {"side": Side.SELL, "purpose": Purpose.CLOSE, "priority": Priority.EMERGENCY}
+        outcomes = await asyncio.gather(*(d.send(**close) for _ in range(10)))
+        assert all(isinstance(found, Rejected) for found in outcomes), "nothing was held: flat is flat"
+        assert 1.0 < time.monotonic() - began < 2.0
+
+
+async def test_a_pause_of_one_account_is_no_other_ones() -> None:
+    """109429 says: too many bad requests of this account."""
+    async with desk() as d:
+        d.fault(kind="rate_limited", code=109429, msg="too many invalid requests", times=1)
+        assert isinstance(await d.send(), Unavailable)
+        assert isinstance(await d.send(), Unavailable)
+        other = d.exchange._caller._governor.key()
+        assert other.refusal(Priority.OBSERVE) is None
+
+
+async def test_what_other_programs_use_is_seen() -> None:
+    """The header tells what is left of the address's requests."""
+    async with desk() as d:
+        d.world.server.app.use_up("127.0.0.1", 900, d.world.clock.now_ms())
+        await d.exchange.positions(priority=Priority.TRADE)
+        assert d.exchange.budget()["budget_account_others"] > 890
+        with pytest.raises(ExchangeError) as held:
+            await d.exchange.balance(priority=Priority.OBSERVE)
+        assert held.value.outcome.short  # type: ignore[union-attr]
+        await d.exchange.balance(priority=Priority.PROTECT)
 
 
 # --- streams ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from holdfast.domain.intents import Rejected, RejectReason, Unavailable, Unknown
 from holdfast.exchanges.bitget import errors
 from holdfast.exchanges.bitget.errors import REJECTED, UNAVAILABLE, UNKNOWN, fault_in, judge
 from holdfast.exchanges.caller import Verdict, Word
+from holdfast.exchanges.limits import Scope
 from holdfast.exchanges.transport import Answer
 from tests.exchanges.bitget.samples import RECORDED, answered
 
@@ -106,15 +107,16 @@ def test_a_code_nobody_listed_is_unknown_and_a_gap() -> None:
     assert not unknown.mapped
 
 
-def test_rate_limits_hold_the_address_back() -> None:
-    """For as long as it says, or for the next seconds."""
+def test_rate_limits_hold_back_whom_they_may_concern() -> None:
+    """For as long as it says, or for the next seconds. The edge, which has no codes, does not know keys."""
     for verdict in (said("429", "Too Many Requests", 429), said("429", "Too Many Requests", 200)):
         assert isinstance(verdict.word, Unavailable)
-        assert verdict.limits_ms == errors.LIMIT_DEFAULT_MS
+        assert (verdict.limits_ms, verdict.scope) == (errors.LIMIT_DEFAULT_MS, Scope.KEY)
     told = judge(Answer(429, {"retry-after": "7"}, b"Too Many Requests"), 0)
     assert told is not None
     assert isinstance(told.word, Unavailable)
     assert (told.word.retry_after_ms, told.limits_ms) == (7_000, 7_000)
+    assert told.scope is Scope.ADDRESS
 
 
 def test_maintenance_and_a_cancel_too_soon_may_be_tried_later() -> None:
@@ -130,7 +132,7 @@ def test_answers_without_a_code_are_unknown(status: int) -> None:
     verdict = judge(Answer(status, {}, b"<html>no</html>"), 0)
     assert verdict is not None
     assert verdict.word == Unknown(cause=f"HTTP {status} <html>no</html>")
-    assert bool(verdict.limits_ms) is (status == 403)
+    assert bool(verdict.silence_ms) is (status == 403)
 
 
 def test_418_is_a_ban() -> None:

@@ -1,5 +1,6 @@
 """The Bitget adapter against the simulated exchange: the whole path of an order and its doubts."""
 
+import time
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -28,7 +29,9 @@ from holdfast.domain.orders import (
 )
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bitget import requests
+from holdfast.exchanges.limits import Scope
 from holdfast.exchanges.port import ExchangeError
+from holdfast.simulator.bitget.limits import Limits
 from tests.exchanges.bitget.desk import Desk, P, desk
 from tests.exchanges.support import BTC, approved, intent
 
@@ -346,6 +349,40 @@ async def test_a_definite_no_is_unavailable_and_had_no_effect(kind: str) -> None
         assert isinstance(await d.send("hf-no", priority=Priority.EMERGENCY), Unavailable)
         found = await d.exchange.find_order(BTC, "hf-no", priority=Priority.PROTECT)
         assert isinstance(found, NotFound)
+
+
+@pytest.mark.parametrize("sliding", [False, True])
+async def test_nothing_is_sent_beyond_an_endpoints_pace(sliding: bool) -> None:
+    """What would be too many in a second waits here, whatever second the exchange counts by."""
+    async with desk({"limits": Limits(sliding=sliding)}) as d:
+        began = time.monotonic()
+        for _ in range(8):
+            await d.exchange.positions(priority=Priority.OBSERVE)
+        assert time.monotonic() - began > 1.9  # three a second of five
+        await d.exchange.balance(priority=Priority.OBSERVE)
+        assert all(seen.code == 0 for seen in d.world.server.log.listing())
+
+
+async def test_a_refusal_that_names_nobody_holds_back_who_heard_it() -> None:
+    """Another account on this address goes on until it is told the same."""
+    async with desk() as d:
+        d.fault(kind="rate_limited", method="POST", path=ORDER, times=1)
+        assert isinstance(await d.send(), Unavailable)
+        other = d.exchange._caller._governor.key()
+        assert other.refusal(Priority.OBSERVE) is None
+        other.limit(2_000, Scope.KEY)
+        third = d.exchange._caller._governor.key()
+        assert third.refusal(Priority.OBSERVE) is not None
+
+
+async def test_a_block_at_the_door_silences_the_address() -> None:
+    """403 from a machine before the exchange: what was asked is in doubt, and nothing more is sent."""
+    async with desk() as d:
+        d.fault(kind="html", status=403, method="POST", path=ORDER, times=1)
+        assert isinstance(await d.send(), Unknown)
+        held = await d.send(priority=Priority.EMERGENCY)
+        assert isinstance(held, Unavailable)
+        assert (held.banned, held.held) == (True, True)
 
 
 async def test_a_late_request_is_refused_by_the_exchange_itself() -> None:

@@ -13,7 +13,7 @@ from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.invariant import require
 from holdfast.domain.numbers import plain
 from holdfast.domain.orders import OrderType, PositionSide, Side, TimeInForce, TriggerSource
-from holdfast.exchanges.governor import Costs, Limit, Scope
+from holdfast.exchanges.limits import Costs, Limit, Scope
 from holdfast.exchanges.names import Names
 
 Params = dict[str, str]

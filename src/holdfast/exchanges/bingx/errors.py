@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.domain.intents import Rejected, RejectReason, Unavailable, Unknown
 from holdfast.exchanges.caller import Verdict, Word
+from holdfast.exchanges.limits import Scope
 from holdfast.exchanges.transport import Answer
 
 _R = RejectReason
@@ -21,6 +22,7 @@ _R = RejectReason
 PAUSE = 109429
 """Too many bad requests of this account; says until when."""
 RATE_LIMITED = 100410
+"""Of this account's pace at an endpoint, or of the address: it does not say which."""
 LIMITED_MS = 2_000
 """How long to hold back after 100410 or a 429: the windows are of one second, and of ten."""
 WAIT_MS: Mapping[int, int] = {
@@ -111,9 +113,10 @@ def judge(answer: Answer, exchange_now_ms: int) -> Verdict | None:
     if fault is None:
         return None
     word = word_for(fault, exchange_now_ms)
-    limits = fault.status == 429 or fault.code in (RATE_LIMITED, PAUSE)
-    if limits and isinstance(word, Unavailable):
-        return Verdict(word, word.retry_after_ms)
+    if isinstance(word, Unavailable) and fault.status == 429:
+        return Verdict(word, word.retry_after_ms)  # the edge: it has not looked at the key
+    if isinstance(word, Unavailable) and fault.code in (RATE_LIMITED, PAUSE):
+        return Verdict(word, word.retry_after_ms, Scope.KEY)
     return Verdict(word)
 
 

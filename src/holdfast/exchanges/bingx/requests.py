@@ -13,7 +13,7 @@ from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.invariant import require
 from holdfast.domain.numbers import plain
 from holdfast.domain.orders import OrderType, PositionSide, Side, TimeInForce, TriggerSource
-from holdfast.exchanges.governor import Costs, Limit, Scope
+from holdfast.exchanges.limits import Costs, Limit, Scope
 from holdfast.exchanges.names import Names
 
 Params = dict[str, str]
@@ -39,17 +39,29 @@ PACES: Mapping[str, int] = {
 }
 """What an account may ask of an endpoint in a second; of two figures of the sheet the lower one."""
 SECOND_MS, TEN_SECONDS_MS = 1_000, 10_000
+LEFT = "x-ratelimit-requests-remain"
 LIMITS = (
-    Limit(name=MARKET, amount=500, window_ms=TEN_SECONDS_MS),
-    Limit(name=ACCOUNT, amount=1_000, window_ms=TEN_SECONDS_MS),
+    *(
+        Limit(
+            name=name,
+            amount=amount,
+            window_ms=TEN_SECONDS_MS,
+            left_header=LEFT,
+            left_above=max(PACES.values()),
+        )
+        for name, amount in ((MARKET, 500), (ACCOUNT, 1_000))
+    ),
     *(
         Limit(name=endpoint, amount=amount, window_ms=SECOND_MS, scope=Scope.KEY)
         for endpoint, amount in PACES.items()
     ),
 )
-"""Exchange sheet §3: an address's two groups (its older text), and each endpoint's own for an account.
+"""Exchange sheet §3: an address's two groups (its older text; unverified), and each endpoint's own for an
+account.
 
-No header tells what is used of them (`X-RateLimit-Requests-Remain` is of a window it does not name).
+What is left of a group a header tells. It does not say of which limit (unverified): a figure so small
+that it may be an endpoint's is no word about the group. When a window begins nothing says: any ten
+seconds count, any second.
 """
 
 

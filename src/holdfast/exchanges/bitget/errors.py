@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.domain.intents import Rejected, RejectReason, Unavailable, Unknown
 from holdfast.exchanges.caller import Verdict, Word
+from holdfast.exchanges.limits import Scope
 from holdfast.exchanges.transport import Answer
 
 _R = RejectReason
@@ -26,7 +27,7 @@ BAN_DEFAULT_MS = 300_000
 WAIT_MAX_MS = 24 * 3600 * 1000
 """Whatever a header says, we wait no longer than this."""
 REFUSED_AT_THE_DOOR_MS = 60_000
-"""After a 403 that is not the exchange's own answer."""
+"""Silence after a 403 that is not the exchange's own answer; how long such a block lasts is not known."""
 
 
 def _codes(first: int, last: int) -> tuple[str, ...]:
@@ -120,9 +121,11 @@ def judge(answer: Answer, _exchange_now_ms: int) -> Verdict | None:
         return None
     asked_ms = retry_after(answer)
     word = word_for(fault, retry_after_ms=asked_ms)
-    if fault.status == 429 or fault.code == "429":
-        return Verdict(word, asked_ms or LIMIT_DEFAULT_MS)
-    return Verdict(word, REFUSED_AT_THE_DOOR_MS if fault.status == 403 and not fault.code else 0)
+    if fault.code == "429":
+        return Verdict(word, asked_ms or LIMIT_DEFAULT_MS, Scope.KEY)
+    if fault.status == 429:
+        return Verdict(word, asked_ms or LIMIT_DEFAULT_MS)  # the edge: it has not looked at the key
+    return Verdict(word, silence_ms=REFUSED_AT_THE_DOOR_MS if fault.status == 403 and not fault.code else 0)
 
 
 def fault_in(answer: Answer) -> Fault | None:

@@ -13,7 +13,7 @@ from holdfast.domain.intents import Intent, Journaled, Purpose
 from holdfast.domain.invariant import require
 from holdfast.domain.numbers import plain
 from holdfast.domain.orders import OrderType, PositionSide, Side, TimeInForce, TriggerSource
-from holdfast.exchanges.governor import Costs, Limit, Scope
+from holdfast.exchanges.limits import Costs, Limit, Scope
 from holdfast.exchanges.names import Names
 
 PRODUCT = "USDT-FUTURES"
@@ -61,7 +61,8 @@ LIMITS = (
     *_per_second(_ADDRESS_PER_SECOND, Scope.ADDRESS),
 )
 """Exchange sheet §3: a minute's total for all keys of an address; each endpoint by the second, for each
-account (private) or address (public). No answer tells what is used: it is added up here."""
+account (private) or address (public). No answer tells what is used, or when a window begins (unverified:
+it may be any): it is added up here over any such stretch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Limits:
     invalid_per_minute: int = 120
     """Refused requests of an account; more of them, and it is told to pause (109429) [?]."""
     pause_ms: int = 60_000
+    sliding: bool = False
+    """The stretches that are counted end now, instead of beginning at each multiple of their length [?]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.simulator.bingx.config import Limits
 from holdfast.simulator.bingx.errors import rate_limited, told_to_pause
-from holdfast.simulator.wire.window import Window
+from holdfast.simulator.wire.window import Counting, Window, window
 
 SECOND_MS = 1_000
 TEN_SECONDS_MS = 10_000
@@ -16,8 +16,8 @@ class RateLimiter:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._addresses: dict[tuple[str, bool], Window] = {}
-        self._paths: dict[tuple[str, str], Window] = {}
+        self._addresses: dict[tuple[str, bool], Counting] = {}
+        self._paths: dict[tuple[str, str], Counting] = {}
         self._invalid: dict[str, Window] = {}
         self._paused: dict[str, int] = {}
 
@@ -43,8 +43,9 @@ class RateLimiter:
 
     def count_path(self, account_id: str, path: str, per_second: int, now_ms: int) -> None:
         """Raise 100410 beyond *per_second* requests of an account to one endpoint."""
-        window = self._paths.setdefault((account_id, path), Window(SECOND_MS))
-        if window.add(1, now_ms) > per_second:
+        if (account_id, path) not in self._paths:
+            self._paths[account_id, path] = window(SECOND_MS, sliding=self.limits.sliding)
+        if self._paths[account_id, path].add(1, now_ms) > per_second:
             raise rate_limited()
 
     def check_pause(self, account_id: str, now_ms: int) -> None:
@@ -55,9 +56,11 @@ class RateLimiter:
 
     def count_invalid(self, account_id: str, now_ms: int) -> None:
         """A refused request; too many of them in a minute bring a pause."""
-        window = self._invalid.setdefault(account_id, Window(MINUTE_MS))
-        if window.add(1, now_ms) > self.limits.invalid_per_minute:
+        refused = self._invalid.setdefault(account_id, Window(MINUTE_MS))
+        if refused.add(1, now_ms) > self.limits.invalid_per_minute:
             self._paused[account_id] = now_ms + self.limits.pause_ms
 
-    def _address(self, address: str, public: bool) -> Window:
-        return self._addresses.setdefault((address, public), Window(TEN_SECONDS_MS))
+    def _address(self, address: str, public: bool) -> Counting:
+        if (address, public) not in self._addresses:
+            self._addresses[address, public] = window(TEN_SECONDS_MS, sliding=self.limits.sliding)
+        return self._addresses[address, public]

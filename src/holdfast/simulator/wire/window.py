@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Counting(Protocol):
+    """What is used of a limit."""
+
+    def add(self, amount: int, now_ms: int) -> int:
+        """Count *amount* and return what is used now."""
+        ...
 
 
 @dataclass(slots=True)
@@ -25,3 +35,26 @@ class Window:
         """Whole seconds until the counter starts anew, at least 1."""
         left_ms = self.length_ms - now_ms % self.length_ms
         return max(1, -(-left_ms // 1_000))
+
+
+@dataclass(slots=True)
+class Sliding:
+    """A counter of the last *length_ms*, whenever that is."""
+
+    length_ms: int
+    counted: deque[tuple[int, int]] = field(default_factory=deque)
+    used: int = 0
+
+    def add(self, amount: int, now_ms: int) -> int:
+        """Count *amount* and return what was used in the stretch that ends now."""
+        while self.counted and self.counted[0][0] <= now_ms - self.length_ms:
+            self.used -= self.counted.popleft()[1]
+        if amount:
+            self.counted.append((now_ms, amount))
+            self.used += amount
+        return self.used
+
+
+def window(length_ms: int, *, sliding: bool) -> Counting:
+    """A counter of one kind or the other."""
+    return Sliding(length_ms) if sliding else Window(length_ms)
