@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,14 +11,12 @@ from holdfast.decisions.breakers import (
     BreakerFacts,
     BreakerLimits,
     BreakerVerdict,
-    EquityTrack,
     Operation,
     assess,
     error_rate,
-    reset_peak,
     stricter,
-    track_equity,
 )
+from holdfast.decisions.equity import EquityTrack
 from holdfast.decisions.gate import Mode, Refusal
 from holdfast.domain.account import Mark
 from holdfast.domain.intents import Journaled
@@ -259,54 +256,6 @@ def test_error_rate_needs_a_sample_and_forgets() -> None:
     assert rate == D("0.1")
     assert error_rate(new[:19], now_ms=NOW_MS, window_ms=600_000, sample_min=20) is None
     assert error_rate((), now_ms=NOW_MS, window_ms=600_000, sample_min=0) is None
-
-
-def test_deposits_and_withdrawals_are_no_gain_or_loss() -> None:
-    """R1.7: 1,000 grows to 1,100, falls to 990 (10 %), then money moves in and out."""
-    start = track_equity(None, D(1_000), transferred=D(0), now_ms=NOW_MS)
-    grown = track_equity(start, D(1_100), transferred=D(0), now_ms=NOW_MS + 1)
-    fallen = track_equity(grown, D(990), transferred=D(0), now_ms=NOW_MS + 2)
-    assert fallen.drawdown_ratio == D("0.1")
-    richer = track_equity(fallen, D(1_980), transferred=D(990), now_ms=NOW_MS + 3)
-    assert richer.drawdown_ratio == D("0.1")
-    poorer = track_equity(richer, D(180), transferred=D(-1_800), now_ms=NOW_MS + 4)
-    assert poorer.drawdown_ratio == D("0.1")
-    lost = track_equity(poorer, D(90), transferred=D(0), now_ms=NOW_MS + 5)
-    assert lost.drawdown_ratio == D("0.55")
-    assert reset_peak(lost).drawdown_ratio == 0
-
-
-def test_an_emptied_account_starts_anew_with_the_next_deposit() -> None:
-    start = track_equity(None, D(1_000), transferred=D(0), now_ms=NOW_MS)
-    empty = track_equity(start, D(0), transferred=D(-1_000), now_ms=NOW_MS + 1)
-    assert empty.drawdown_ratio == 0
-    again = track_equity(empty, D(500), transferred=D(500), now_ms=NOW_MS + 2)
-    assert (again.peak, again.drawdown_ratio, again.day_loss_ratio) == (D(500), 0, 0)
-
-
-def test_day_loss_is_counted_from_utc_midnight() -> None:
-    start = track_equity(None, D(1_000), transferred=D(0), now_ms=NOW_MS)
-    loss = track_equity(start, D(950), transferred=D(0), now_ms=NOW_MS + 1)
-    assert loss.day_loss_ratio == D("0.05")
-    next_day = track_equity(loss, D(940), transferred=D(0), now_ms=NOW_MS + 86_400_000)
-    assert (next_day.day_loss_ratio, next_day.drawdown_ratio) == (0, D("0.06"))
-
-
-money = st.decimals("1", "100000", places=2)
-
-
-@given(
-    st.lists(st.tuples(st.decimals("-0.5", "0.5", places=3), st.decimals("-0.9", "3", places=2)), max_size=12)
-)
-def test_transfers_never_change_the_drawdown(moves: list[tuple[Decimal, Decimal]]) -> None:
-    """The same trading with and without transfers in between shows the same drawdown."""
-    plain = moved = track_equity(None, D(1_000), transferred=D(0), now_ms=NOW_MS)
-    for gain, transfer in moves:
-        plain = track_equity(plain, plain.equity * (1 + gain), transferred=D(0), now_ms=NOW_MS)
-        traded = moved.equity * (1 + gain)
-        moved = track_equity(moved, traded * (1 + transfer), transferred=traded * transfer, now_ms=NOW_MS)
-        assert abs(plain.drawdown_ratio - moved.drawdown_ratio) < D("1e-15")
-        assert abs(plain.day_loss_ratio - moved.day_loss_ratio) < D("1e-15")
 
 
 any_facts = st.builds(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from holdfast.decisions.gate import Refusal
 from holdfast.domain.orders import Direction
+from holdfast.engine.account import Account
 from holdfast.engine.liquidation import LiquidationState
 from tests.engine.world import BTC, world
 
@@ -49,3 +52,31 @@ async def test_a_stop_that_lost_its_name_still_protects_after_a_restart(tmp_path
             result = await running.stop()
         assert result.state is LiquidationState.COMPLETED
         assert not [p for p in w.truth().positions if p.quantity]
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bingx", "bitget"])
+async def test_what_went_out_while_nobody_ran_is_no_loss(tmp_path: Path, exchange: str) -> None:
+    """Every exchange lists transfers; what the last run held equity against moves with them (R1.7)."""
+    async with world(tmp_path, exchange=exchange) as w:
+        async with w.bot() as running:
+            await running.until(lambda: running.bot.account.equity is not None, "equity")
+            await asyncio.sleep(0.5)  # until the snapshot is written
+        w.server.core.transfer(w.account_id, Decimal(-8_000))
+        async with w.bot() as running:
+            account = running.bot.account
+            await running.until(lambda: account.equity is not None, "what the last run left")
+            await running.until(lambda: told_of(account) != [], "the transfer")
+            assert told_of(account) == ["withdrawal of 8000 USDT"]
+            await running.until(lambda: peak_of(account) == 2_000, "a peak that moved with it")
+            assert account.equity is not None
+            assert account.equity.drawdown_ratio == account.equity.day_loss_ratio == 0
+            await running.until(lambda: Refusal.DRAWDOWN not in account.breakers.blocks, "no block")
+
+
+def told_of(account: Account) -> list[str]:
+    return [decision.text for decision in account.decisions if decision.kind == "transfer"]
+
+
+def peak_of(account: Account) -> Decimal:
+    assert account.equity is not None
+    return account.equity.peak

@@ -39,7 +39,8 @@ async def bug() -> Fact[Any]:
 def reader(clock: FakeClock | None = None, **reads: Any) -> tuple[Reader, Inbox]:
     inbox = Inbox()
     exchange = FakeExchange(reads=reads)
-    return Reader(exchange, clock or FakeClock(), inbox, (BTC, ETH)), inbox  # type: ignore[arg-type]
+    made = Reader(exchange, clock or FakeClock(), inbox, (BTC, ETH), transfers_from_ms=lambda: 0)  # type: ignore[arg-type]
+    return made, inbox
 
 
 async def ask(made: Reader, want: Want) -> None:

@@ -55,7 +55,8 @@ async def test_person_who_lets_it_run_again_raises_the_mode(tmp_path: Path) -> N
         account, desk = running.bot.account, running.bot.supervisor.desk
         await running.until(lambda: account.synced and account.equity is not None, "equity")
         assert account.equity is not None
-        account.equity = replace(account.equity, peak=account.equity.equity * 3)
+        fallen = replace(account.equity, peak=account.equity.equity * 3)
+        running.bot.supervisor.applier.equity.recalled(fallen, account.clock.now_ms())
         long_ago = account.clock.now_ms() - 2 * FALL_PROVEN_MS
         account.breakers = replace(account.breakers, fallen_since_ms=long_ago)
         await running.until(lambda: account.mode is Mode.REDUCE_ONLY, "a step down", 3)

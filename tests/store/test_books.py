@@ -34,8 +34,6 @@ from holdfast.store.equity import (
     EquityPoint,
     latest,
     record_equity,
-    reset_peak,
-    running_peak,
     snapshots,
     thin,
 )
@@ -164,28 +162,15 @@ def _balance(equity: str) -> Balance:
     return Balance(currency="USDT", wallet=D(equity), equity=D(equity), available=D(equity))
 
 
-def test_drawdown_is_counted_from_the_running_peak(store: Store):
-    points = [
-        store.write(lambda c, e=equity: record_equity(c, ACCOUNT, _balance(e), NOW, cause="cycle"))
-        for equity in ("1000", "1250", "1000", "1300")
-    ]
-    assert [(point.peak, point.drawdown) for point in points] == [
-        (D(1000), D(0)),
-        (D(1250), D(0)),
-        (D(1250), D("0.2")),
-        (D(1300), D(0)),
-    ]
-    assert store.read(lambda c: snapshots(c, ACCOUNT)) == tuple(points)
-
-
-@pytest.mark.parametrize(("transferred", "equity"), [("1000", "1900"), ("-450", "450"), ("0", "900")])
-def test_a_transfer_changes_no_drawdown(store: Store, transferred: str, equity: str):
-    for each in ("1000", "900"):
-        store.write(lambda c, e=each: record_equity(c, ACCOUNT, _balance(e), NOW, cause="cycle"))
-    point = store.write(
-        lambda c: record_equity(c, ACCOUNT, _balance(equity), NOW, cause="cycle", transferred=D(transferred))
-    )
-    assert round(point.drawdown, 20) == D("0.1")
+def test_a_snapshot_keeps_what_equity_is_held_against(store: Store):
+    """A restart goes on from the last one: it forgives neither a drawdown nor the day's loss (R1.7)."""
+    assert store.read(lambda c: latest(c, ACCOUNT)) is None
+    for equity, at_ms in (("1000", NOW - 1), ("900", NOW)):
+        store.write(lambda c, e=equity, t=at_ms: _point(c, e, t, CYCLE))
+    held = store.read(lambda c: latest(c, ACCOUNT))
+    assert held is not None
+    assert (held.at_ms, held.equity, held.peak, held.day_start) == (NOW, D(900), D(1_000), D(950))
+    assert len(store.read(lambda c: snapshots(c, ACCOUNT))) == 2
 
 
 def test_old_snapshots_keep_one_an_hour(store: Store):
@@ -195,7 +180,7 @@ def test_old_snapshots_keep_one_an_hour(store: Store):
     for number, at_ms in enumerate(times):
         cause = "trade" if number == 1 else CYCLE
         store.write(lambda c, n=number, t=at_ms, w=cause: _point(c, str(1000 + n), t, w))
-    store.write(lambda c: record_equity(c, "other", _balance("5"), times[0], cause=CYCLE))
+    store.write(lambda c: _point(c, "5", times[0], CYCLE, "other"))
     later = start + WHOLE_MS + HOUR_MS
     store.write(lambda c: _point(c, "1500", later, CYCLE))
     left = store.read(lambda c: snapshots(c, ACCOUNT))
@@ -208,24 +193,11 @@ def test_old_snapshots_keep_one_an_hour(store: Store):
     assert store.write(lambda c: thin(c, ACCOUNT, later + WHOLE_MS)) == 5
 
 
-def _point(connection: Connection, equity: str, at_ms: int, cause: str) -> EquityPoint:
-    return record_equity(connection, ACCOUNT, _balance(equity), at_ms, cause=cause)
-
-
-def test_an_emptied_account_starts_its_peak_anew():
-    assert running_peak(D(1000), D(0), D(-1000)) == D(0)
-    assert running_peak(D(0), D(500), D(500)) == D(500)
-
-
-def test_the_operator_resets_the_peak(store: Store):
-    assert store.write(lambda c: reset_peak(c, ACCOUNT, "ann", "accepted", NOW)) is None
-    for equity in ("1000", "700"):
-        store.write(lambda c, e=equity: record_equity(c, ACCOUNT, _balance(e), NOW, cause="trade"))
-    store.write(lambda c: reset_peak(c, ACCOUNT, "ann", "accepted", NOW))
-    held = store.read(lambda c: latest(c, ACCOUNT))
-    assert held is not None
-    assert (held.peak, held.drawdown) == (D(700), D(0))
-    assert _events(store) == ["EQUITY_PEAK_RESET"]
+def _point(
+    connection: Connection, equity: str, at_ms: int, cause: str, account: str = ACCOUNT
+) -> EquityPoint:
+    held_against = {"peak": D(1_000), "day_start": D(950)}
+    return record_equity(connection, account, _balance(equity), at_ms, cause=cause, **held_against)
 
 
 # --- flags and the flight recorder ---------------------------------------------------------------

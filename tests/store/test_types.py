@@ -43,7 +43,7 @@ def test_every_row_that_has_an_owner_says_so():
 @given(numbers=st.lists(decimals, min_size=1, max_size=5), at_ms=st.integers(0, 253_402_300_799_999))
 def test_decimals_and_moments_come_back_exactly(store: Store, numbers: list[Decimal], at_ms: int):
     """Any finite amount and any moment of the first ten thousand years."""
-    amounts = {"wallet": D(0), "equity": D(0), "available": D(0), "transferred": D(0)}
+    amounts = {"wallet": D(0), "equity": D(0), "available": D(0), "transferred": D(0), "day_start": D(0)}
     owner = {"account_id": "a", "user_id": "", "cause": "test", "currency": "USDT"}
     rows = [{**owner, **amounts, "at_ms": at_ms, "peak": number} for number in numbers]
 

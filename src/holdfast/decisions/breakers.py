@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from holdfast.decisions.equity import EquityTrack
 from holdfast.decisions.gate import Mode, Refusal
 from holdfast.decisions.protect import MISSING_AFTER_MS
 from holdfast.domain.account import Mark
@@ -132,60 +133,6 @@ class BreakerVerdict:
 FALL_PROVEN_MS = 30_000
 """A fall of equity blocks at once, and steps the mode down when it is read so long after all the same: what
 went out by a withdrawal is told by then, and was no loss."""
-
-
-# --- equity (R1.7) --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EquityTrack:
-    """Equity against its running peak and the day's start, with transfers taken out; in quote."""
-
-    equity: Decimal
-    peak: Decimal
-    day_start: Decimal
-    day: int
-    """Days since 1970, UTC."""
-
-    @property
-    def drawdown_ratio(self) -> Decimal:
-        return _fall(self.peak, self.equity)
-
-    @property
-    def day_loss_ratio(self) -> Decimal:
-        return _fall(self.day_start, self.equity)
-
-
-def _fall(start: Decimal, now: Decimal) -> Decimal:
-    return max(ZERO, (start - now) / start) if start > 0 else ZERO
-
-
-def track_equity(
-    track: EquityTrack | None, equity: Decimal, *, transferred: Decimal, now_ms: int
-) -> EquityTrack:
-    """The track after a snapshot; *transferred* = deposits minus withdrawals since the one before.
-
-    A transfer changes peak and day's start in the same proportion as equity, so that neither looks
-    like a loss or a gain: the drawdown before and after it is the same.
-    """
-    day = now_ms // 86_400_000
-    if track is None:
-        return EquityTrack(equity=equity, peak=equity, day_start=equity, day=day)
-    traded = equity - transferred
-    scale = equity / traded if traded > 0 else None
-    peak = max(track.peak, traded)
-    start = track.day_start if day == track.day else traded
-    return EquityTrack(
-        equity=equity,
-        peak=equity if scale is None else peak * scale,
-        day_start=equity if scale is None else start * scale,
-        day=day,
-    )
-
-
-def reset_peak(track: EquityTrack) -> EquityTrack:
-    """The operator's answer to a drawdown: from here on it is counted anew."""
-    return EquityTrack(equity=track.equity, peak=track.equity, day_start=track.equity, day=track.day)
 
 
 # --- error rate (R1.5) ----------------------------------------------------------------------------

@@ -17,6 +17,8 @@ class Freshness:
     census_ms: int = 300_000
     """Orders and stops of all symbols at once."""
     balance_ms: int = 30_000
+    transfers_ms: int = 600_000
+    """The list of deposits and withdrawals; sooner when equity fell too far."""
     config_ms: int = 300_000
     clock_ms: int = 300_000
     confirm_ms: int = 1_000

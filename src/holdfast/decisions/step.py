@@ -26,6 +26,7 @@ class Read(StrEnum):
 
     POSITIONS = "positions"
     BALANCE = "balance"
+    TRANSFERS = "transfers"
     STOPS = "stops"
     ORDERS = "orders"
     CONFIG = "config"

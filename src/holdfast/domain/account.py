@@ -82,6 +82,17 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Money that came into the account (+) or went out of it (-), in *currency*."""
+
+    transfer_id: str
+    """As the exchange's list names it; empty when only a stream told of it."""
+    currency: str
+    change: Decimal
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountConfig:
     position_mode: PositionMode
     can_trade: bool

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from holdfast.decisions.breakers import BreakerVerdict, EquityTrack, Operation
+from holdfast.decisions.breakers import BreakerVerdict, Operation
+from holdfast.decisions.equity import EquityTrack
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.decisions.step import Concern, Read
 from holdfast.domain.protocols import Clock, Ids
@@ -49,8 +50,6 @@ class Account:
     mode_why: str = ""
     breakers: BreakerVerdict = field(default_factory=BreakerVerdict)
     equity: EquityTrack | None = None
-    transferred: Decimal = Decimal(0)
-    """Told, and not yet in a read that was judged: deposits minus withdrawals."""
     entries_sent: dict[Symbol, tuple[int, ...]] = field(default_factory=dict)
     entries_today: int = 0
     entries_day: int = 0

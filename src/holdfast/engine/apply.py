@@ -174,7 +174,7 @@ class Applier:
         yield Want(Read.POSITIONS, None, heard_ms, urgent=True)
 
     def _wallet(self, news: BalanceNews, heard_ms: int) -> Wants:
-        self.equity.told(news, heard_ms)
+        self.equity.told(news, self._ours(news.exchange_ms) or heard_ms)
         yield Want(Read.BALANCE, None, heard_ms)
 
     def _config(self, news: ConfigNews, heard_ms: int) -> Wants:
@@ -227,6 +227,7 @@ class Applier:
             Read.STOPS: self._take_stops,
             Read.ORDERS: lambda f, s: self._account.state.read_orders(s, f),
             Read.BALANCE: lambda f, _: self._take_balance(f),
+            Read.TRANSFERS: lambda f, _: self.equity.listed(f),
             Read.CONFIG: lambda f, _: self._take_config(f),
             Read.CLOCK: lambda f, _: self._take_clock(f),
             Read.MARKS: lambda f, _: self._take_marks(f),

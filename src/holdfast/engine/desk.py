@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Any
 
-from holdfast.decisions.breakers import reset_peak
 from holdfast.decisions.gate import Mode, OperatorState, Refusal
 from holdfast.decisions.step import Concern
 from holdfast.engine.account import Account
@@ -27,11 +27,13 @@ class OperatorDesk:
         inbox: Inbox,
         *,
         sync: Callable[[], None],
+        accept_loss: Callable[[], tuple[Decimal, Decimal] | None],
         spawn: Callable[[str, Coroutine[Any, Any, None]], None],
     ) -> None:
         self._account = account
         self._inbox = inbox
         self._sync = sync
+        self._accept_loss = accept_loss
         self._spawn = spawn
         self._last: Ordered | None = None
         self.written = asyncio.Event()
@@ -73,10 +75,9 @@ class OperatorDesk:
         """
         account = self._account
         account.mode, account.mode_why = Mode.NORMAL, ""
-        if account.equity is not None and Refusal.DRAWDOWN in account.breakers.blocks:
-            details = {"old": account.equity.peak, "new": account.equity.equity}
-            account.memory.audit("EQUITY_PEAK_ACCEPTED", "", details)
-            account.equity = reset_peak(account.equity)
+        accepted = self._accept_loss() if Refusal.DRAWDOWN in account.breakers.blocks else None
+        if accepted is not None:
+            account.memory.audit("EQUITY_PEAK_ACCEPTED", "", {"old": accepted[0], "new": accepted[1]})
         account.relieved("MODE_STEPPED_DOWN")
         self._sync()
 

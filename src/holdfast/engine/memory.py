@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from holdfast.decisions.equity import EquityTrack
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.account import Balance, PositionKey
@@ -45,7 +46,9 @@ class Remembered:
     """From when on each open position has had a covering stop, as far as the books say."""
     standing: Standing
     entries_today: int
-    peak_equity: Decimal | None
+    equity: EquityTrack | None
+    equity_ms: int
+    """As of when."""
     unfinished_liquidation: bool
 
 
@@ -106,7 +109,7 @@ class Memory(Protocol):
 
     def add_fills(self, fills: Sequence[Fill]) -> None: ...
 
-    def equity(self, balance: Balance, at_ms: int, transferred: Decimal) -> None:
+    def equity(self, balance: Balance, at_ms: int, track: EquityTrack, transferred: Decimal) -> None:
         """A snapshot; *transferred* came in (+) or went out (-) since the one before."""
         ...
 

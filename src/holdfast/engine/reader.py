@@ -29,11 +29,21 @@ Key = tuple[Read, Symbol | None]
 class Reader:
     """Runs reads as tasks of the supervisor's group; results reach the inbox as `ReadDone`."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, inbox: Inbox, symbols: Sequence[Symbol]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        inbox: Inbox,
+        symbols: Sequence[Symbol],
+        *,
+        transfers_from_ms: Callable[[], int],
+    ) -> None:
+        """*transfers_from_ms* says, by our clock, since when deposits and withdrawals are asked for."""
         self._exchange = exchange
         self._clock = clock
         self._inbox = inbox
         self._symbols = tuple(symbols)
+        self._transfers_from_ms = transfers_from_ms
         self._running: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._not_before: dict[Key, int] = {}
@@ -99,6 +109,9 @@ class Reader:
         readers: dict[Read, Callable[[], Awaitable[Fact[Any]]]] = {
             Read.POSITIONS: lambda: ask.positions(priority=priority),
             Read.BALANCE: lambda: ask.balance(priority=priority),
+            Read.TRANSFERS: lambda: ask.transfers(
+                self._transfers_from_ms() + ask.clock_offset_ms(), priority=priority
+            ),
             Read.STOPS: lambda: ask.open_stops(symbol, priority=priority),
             Read.ORDERS: lambda: ask.open_orders(symbol, priority=priority),
             Read.CONFIG: lambda: ask.account_config(priority=priority),

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from holdfast.decisions.equity import DAY_MS, EquityTrack
 from holdfast.decisions.facts import Tracked
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.domain.account import Balance, PositionKey
@@ -34,7 +35,6 @@ OUTBOX_MAX = 20_000
 BATCH = 128
 PAGE = 1_000
 """Closed lives that are read at once; some ten milliseconds."""
-DAY_MS = 86_400_000
 
 
 class StoreMemory:
@@ -102,7 +102,8 @@ class StoreMemory:
                 mode_why=operator.mode_why,
             ),
             entries_today=sum(1 for trade in today if not trade.adopted),
-            peak_equity=last.peak if last else None,
+            equity=_track(last) if last else None,
+            equity_ms=last.at_ms if last else 0,
             unfinished_liquidation=bool(flag and flag.value),
         )
 
@@ -300,7 +301,7 @@ class StoreMemory:
         now, mine = self._clock.now_ms(), tuple(fills)
         self._later("fills", lambda c: books.add_fills(c, self._account_id, mine, now, user_id=self._user_id))
 
-    def equity(self, balance: Balance, at_ms: int, transferred: Decimal) -> None:
+    def equity(self, balance: Balance, at_ms: int, track: EquityTrack, transferred: Decimal) -> None:
         def write(connection: Connection) -> object:
             return equity.record_equity(
                 connection,
@@ -308,6 +309,8 @@ class StoreMemory:
                 balance,
                 at_ms,
                 cause=equity.CYCLE,
+                peak=track.peak,
+                day_start=track.day_start,
                 transferred=transferred,
                 user_id=self._user_id,
             )
@@ -438,3 +441,8 @@ class StoreMemory:
         counts = Counter(what for what, _ in self._outbox)
         missing = ", ".join(f"{what} ({count})" for what, count in sorted(counts.items()))
         return f"{missing}: {self.trouble() or 'the database does not answer'}"
+
+
+def _track(point: equity.EquityPoint) -> EquityTrack:
+    day = point.at_ms // DAY_MS
+    return EquityTrack(equity=point.equity, peak=point.peak, day_start=point.day_start, day=day)

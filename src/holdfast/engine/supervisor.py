@@ -82,7 +82,6 @@ class Supervisor:
             ids=account.ids,
             inbox=self.inbox,
         )
-        self.reader = Reader(account.exchange, account.clock, self.inbox, settings.symbols)
         self.resolver = Resolver(account.exchange, account.memory, account.clock, self.inbox)
         self.books = Bookkeeper(
             state=state,
@@ -95,8 +94,18 @@ class Supervisor:
             sleep=asyncio.sleep,
         )
         self.applier = Applier(account, self.books)
+        equity = self.applier.equity
+        self.reader = Reader(
+            account.exchange,
+            account.clock,
+            self.inbox,
+            settings.symbols,
+            transfers_from_ms=lambda: equity.list_from_ms,
+        )
         self.entries = Entries(account, self.executor, self.leave)
-        self.desk = OperatorDesk(account, self.inbox, sync=self._sync_all, spawn=self.spawn)
+        self.desk = OperatorDesk(
+            account, self.inbox, sync=self._sync_all, accept_loss=equity.accept, spawn=self.spawn
+        )
         self._view: View | None = None
 
     # --- life ----------------------------------------------------------------------------------
@@ -126,6 +135,7 @@ class Supervisor:
         account.adopt(remembered.standing)
         account.entries_today = remembered.entries_today
         account.entries_day = account.clock.now_ms() // 86_400_000
+        self.applier.equity.recalled(remembered.equity, remembered.equity_ms)
         for tracked in remembered.tracked:
             state.tracked[tracked.key] = tracked
             self.books.learn_rules(tracked.key.symbol)

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.domain.account import Candle
 from holdfast.domain.numbers import ZERO
-from holdfast.domain.orders import PositionSide
+from holdfast.domain.orders import Fill, PositionSide
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -27,6 +27,8 @@ R = TypeVar("R")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
 MAGNITUDE_MAX = Decimal(10) ** 20
 _MAGNITUDE_MIN = -30
+_ID_DIGITS = 20
+"""Ids are numbers; written this long they sort as numbers do."""
 
 
 class BadAnswer(Exception):
@@ -170,3 +172,12 @@ def sane_bars(bars: Iterable[Candle]) -> tuple[Candle, ...]:
         if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
             raise BadAnswer("expected low ≤ open, close ≤ high in a bar, found otherwise")
     return found
+
+
+# --- fills ---------------------------------------------------------------------------------------
+
+
+def each_once(fills: Iterable[Fill]) -> tuple[Fill, ...]:
+    """Each trade once, oldest first, however the pages overlapped."""
+    unique = {fill.trade_id: fill for fill in fills}
+    return tuple(sorted(unique.values(), key=lambda fill: (fill.at_ms, fill.trade_id.zfill(_ID_DIGITS))))

@@ -8,7 +8,17 @@ from decimal import Decimal
 from typing import Protocol
 
 from holdfast.decisions.gate import Approved
-from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position, Quote
+from holdfast.domain.account import (
+    AccountConfig,
+    Balance,
+    Candle,
+    Fact,
+    MarginMode,
+    Mark,
+    Position,
+    Quote,
+    Transfer,
+)
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Accepted, Lookup, Outcome, Priority, Rejected, Unavailable, Unknown
 from holdfast.domain.orders import Fill, Order, PositionSide, Stop
@@ -178,6 +188,10 @@ class Exchange(Protocol):
 
     async def fills(self, symbol: Symbol, since_ms: int, *, priority: Priority) -> Fact[tuple[Fill, ...]]:
         """Executions since *since_ms* (exchange time), oldest first."""
+        ...
+
+    async def transfers(self, since_ms: int, *, priority: Priority) -> Fact[tuple[Transfer, ...]]:
+        """Deposits and withdrawals since *since_ms* (exchange time)."""
         ...
 
     async def find_order(

@@ -13,12 +13,9 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, delete, func, in
 
 from holdfast.domain.account import Balance
 from holdfast.domain.numbers import ZERO
-from holdfast.store import audit
 from holdfast.store.canonical import clean
 from holdfast.store.rows import made_from, values_of
 from holdfast.store.schema import equity_snapshots
-
-PEAK_RESET = "peak_reset"
 
 # Made once: a snapshot is written with every reading of the balance.
 _LATEST = (
@@ -49,11 +46,8 @@ class EquityPoint:
     available: Decimal
     transferred: Decimal
     peak: Decimal
-
-    @property
-    def drawdown(self) -> Decimal:
-        """How far below the peak, as a ratio of the peak (0.1 = 10 %); deposits and withdrawals excluded."""
-        return max(ZERO, (self.peak - self.equity) / self.peak) if self.peak > 0 else ZERO
+    day_start: Decimal
+    """Equity as the day (UTC) began, moved by transfers like the peak."""
 
 
 def record_equity(
@@ -63,15 +57,30 @@ def record_equity(
     at_ms: int,
     *,
     cause: str,
+    peak: Decimal,
+    day_start: Decimal,
     transferred: Decimal = ZERO,
     user_id: str = "",
 ) -> EquityPoint:
-    """Write a snapshot (each trade, each cycle) and return it with its running peak."""
+    """Write a snapshot with what it is held against: a restart forgives no loss."""
     last = latest(connection, account_id)
     if last is not None and last.at_ms // HOUR_MS != at_ms // HOUR_MS:
         thin(connection, account_id, at_ms)
-    peak = running_peak(last.peak, balance.equity, transferred) if last else balance.equity
-    return _insert(connection, _point(account_id, user_id, balance, at_ms, cause, transferred, peak))
+    point = EquityPoint(
+        account_id=account_id,
+        user_id=user_id,
+        at_ms=at_ms,
+        cause=clean(cause),
+        currency=balance.currency,
+        wallet=balance.wallet,
+        equity=balance.equity,
+        available=balance.available,
+        transferred=transferred,
+        peak=peak,
+        day_start=day_start,
+    )
+    connection.execute(_INSERT, values_of(point))
+    return point
 
 
 def thin(connection: Connection, account_id: str, now_ms: int) -> int:
@@ -85,73 +94,6 @@ def thin(connection: Connection, account_id: str, now_ms: int) -> int:
     kept = select(func.max(columns.id)).where(*old).group_by(hour)
     gone = delete(equity_snapshots).where(*old, columns.cause == CYCLE, columns.id.not_in(kept))
     return connection.execute(gone).rowcount
-
-
-def running_peak(peak: Decimal, equity: Decimal, transferred: Decimal) -> Decimal:
-    """The peak after a snapshot. A transfer scales it, so that the drawdown is the same before and after.
-
-    Adding the transfer to the peak instead would make a withdrawal deepen a drawdown.
-    """
-    before = equity - transferred
-    if transferred and before > 0 and equity > 0:
-        peak = peak * equity / before
-    elif transferred:
-        # Nothing was there, or nothing is left: history says nothing about what comes.
-        peak = equity
-    return max(peak, equity)
-
-
-def reset_peak(
-    connection: Connection, account_id: str, who: str, why: str, at_ms: int, *, correlation_id: str = ""
-) -> EquityPoint | None:
-    """The operator accepts the present equity as the new peak; audited. None without any snapshot."""
-    last = latest(connection, account_id)
-    if last is None:
-        return None
-    details = {"who": who, "why": why, "old": last.peak, "new": last.equity}
-    audit.append(
-        connection,
-        "EQUITY_PEAK_RESET",
-        correlation_id,
-        details,
-        at_ms,
-        account_id=account_id,
-        user_id=last.user_id,
-    )
-    balance = Balance(
-        currency=last.currency, wallet=last.wallet, equity=last.equity, available=last.available
-    )
-    return _insert(
-        connection, _point(account_id, last.user_id, balance, at_ms, PEAK_RESET, ZERO, last.equity)
-    )
-
-
-def _point(
-    account_id: str,
-    user_id: str,
-    balance: Balance,
-    at_ms: int,
-    cause: str,
-    transferred: Decimal,
-    peak: Decimal,
-) -> EquityPoint:
-    return EquityPoint(
-        account_id=account_id,
-        user_id=user_id,
-        at_ms=at_ms,
-        cause=clean(cause),
-        currency=balance.currency,
-        wallet=balance.wallet,
-        equity=balance.equity,
-        available=balance.available,
-        transferred=transferred,
-        peak=peak,
-    )
-
-
-def _insert(connection: Connection, point: EquityPoint) -> EquityPoint:
-    connection.execute(_INSERT, values_of(point))
-    return point
 
 
 def latest(connection: Connection, account_id: str) -> EquityPoint | None:

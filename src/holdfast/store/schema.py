@@ -176,6 +176,7 @@ equity_snapshots = Table(
     Column("available", ExactDecimal, nullable=False),
     Column("transferred", ExactDecimal, nullable=False),
     Column("peak", ExactDecimal, nullable=False),
+    Column("day_start", ExactDecimal, nullable=False, server_default="0"),
     Index(None, "account_id", "at_ms"),
 )
 

@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.decisions.gate import Approved
-from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position, Quote
+from holdfast.domain.account import (
+    AccountConfig,
+    Balance,
+    Candle,
+    Fact,
+    MarginMode,
+    Mark,
+    Position,
+    Quote,
+    Transfer,
+)
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import (
     Accepted,
@@ -28,7 +38,7 @@ from holdfast.exchanges.binance import decode, requests
 from holdfast.exchanges.binance.requests import Request
 from holdfast.exchanges.binance.streams import BinanceStreams
 from holdfast.exchanges.caller import Caller, Signed
-from holdfast.exchanges.decoding import BadAnswer, NotJson, Rows, Table
+from holdfast.exchanges.decoding import BadAnswer, NotJson, Rows, Table, each_once
 from holdfast.exchanges.hub import Hub
 from holdfast.exchanges.names import Names
 from holdfast.exchanges.port import Capabilities, ConfigNews, Exchange, ExchangeError, Listener, News
@@ -185,7 +195,7 @@ class BinanceExchange:
 
     async def _fills_from(
         self, symbol: Symbol, start: int, now: int, priority: Priority
-    ) -> tuple[list[Fill], bool]:
+    ) -> tuple[tuple[Fill, ...], bool]:
         """Week by week, and on by trade id where a page was full."""
         wire_id, found, complete = self._names.wire(symbol), list[Fill](), True
         where: dict[str, int] = {"startTime": start}
@@ -193,7 +203,9 @@ class BinanceExchange:
             end = where.get("startTime", now) + requests.FILLS_WINDOW_MS - 1
             if "startTime" in where and end < now:
                 where["endTime"] = end
-            page = await self._fills_page(requests.fills(wire_id, **where), priority)
+            request = requests.fills(wire_id, **where)
+            body = await self._caller.read(request, priority)
+            page = self._rows(request, decode.TRADES, lambda row: decode.fill(row, self._names), body)
             complete = complete and not page.bad
             found.extend(page.values)
             if len(page.values) + page.bad >= requests.FILLS_LIMIT and page.values:
@@ -201,12 +213,13 @@ class BinanceExchange:
             elif "endTime" in where:
                 where = {"startTime": where["endTime"] + 1}
             else:
-                return _once(found), complete
-        return _once(found), False
+                return each_once(found), complete
+        return each_once(found), False
 
-    async def _fills_page(self, request: Request, priority: Priority) -> Rows[Fill]:
-        body = await self._caller.read(request, priority)
-        return self._rows(request, decode.TRADES, lambda row: decode.fill(row, self._names), body)
+    async def transfers(self, since_ms: int, *, priority: Priority) -> Fact[tuple[Transfer, ...]]:
+        """Deposits and withdrawals; incomplete when there are more than one answer holds."""
+        fact = await self._table(requests.transfers(since_ms), decode.INCOMES, decode.transfer, priority)
+        return replace(fact, complete=fact.complete and len(fact.value) < requests.INCOME_LIMIT)
 
     async def find_order(
         self, symbol: Symbol, client_id: str, *, order_id: str = "", priority: Priority
@@ -438,12 +451,6 @@ def _stop_cancelled(body: bytes) -> Accepted:
     if row.code != 200:
         raise BadAnswer(f"expected code 200, found {row.code}")
     return Accepted(exchange_id=str(row.algoId))
-
-
-def _once(fills: Sequence[Fill]) -> list[Fill]:
-    """Each trade once, oldest first, however the pages overlapped."""
-    unique = {fill.trade_id: fill for fill in fills}
-    return sorted(unique.values(), key=lambda fill: (fill.at_ms, int(fill.trade_id)))
 
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from holdfast.domain.account import (
     Position,
     PositionMode,
     Quote,
+    Transfer,
 )
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import (
@@ -120,6 +121,7 @@ ORDERS = Table(wire.OrderRow)
 ALGOS = Table(wire.AlgoRow)
 SYMBOL_CONFIGS = Table(wire.SymbolConfigRow)
 TRADES = Table(wire.TradeRow)
+INCOMES = Table(wire.IncomeRow)
 KLINES: Reader[list[wire.KlineRow]] = Reader(list[wire.KlineRow])
 PREMIUMS = Table(wire.PremiumRow)
 BOOK_TICKERS = Table(wire.BookTickerRow)
@@ -174,6 +176,12 @@ def balance(body: wire.AccountBody, currency: str) -> Balance:
                 maintenance_margin=amount(row.maintMargin),
             )
     raise BadAnswer(f"expected a balance in {currency}, found none in the account")
+
+
+def transfer(row: wire.IncomeRow) -> Transfer:
+    return Transfer(
+        transfer_id=str(row.tranId), currency=row.asset, change=number(row.income), at_ms=row.time
+    )
 
 
 def account_config(

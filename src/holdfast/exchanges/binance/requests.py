@@ -177,6 +177,7 @@ FILLS_WINDOW_MS = 7 * 24 * 3600 * 1000
 """userTrades answers for at most seven days per question."""
 FILLS_HISTORY_MS = 90 * 24 * 3600 * 1000
 """userTrades knows three months."""
+INCOME_LIMIT = 1000
 KLINES_LIMIT = 1500
 _ALL_MARKS_WEIGHT = 10
 _QUOTE_WEIGHT, _ALL_QUOTES_WEIGHT = 2, 5
@@ -213,6 +214,12 @@ def fills(wire_id: str, **where: int) -> Request:
         **{key: str(value) for key, value in where.items()},
     }
     return Request("fapiPrivateGetUserTrades", params, 5)
+
+
+def transfers(since_ms: int) -> Request:
+    """Deposits and withdrawals; it knows three months, and says the oldest first."""
+    params = {"incomeType": "TRANSFER", "startTime": str(since_ms), "limit": str(INCOME_LIMIT)}
+    return Request("fapiPrivateGetIncome", params, 30)
 
 
 def candles(wire_id: str, timeframe: str, limit: int, end_ms: int | None) -> Request:

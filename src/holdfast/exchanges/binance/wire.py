@@ -130,6 +130,13 @@ class TradeRow(msgspec.Struct):
     maker: bool
 
 
+class IncomeRow(msgspec.Struct):
+    tranId: Id
+    asset: Text
+    income: Text
+    time: Ms
+
+
 # --- market --------------------------------------------------------------------------------------
 
 

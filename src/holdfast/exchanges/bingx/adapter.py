@@ -16,6 +16,7 @@ from holdfast.domain.account import (
     Mark,
     Position,
     Quote,
+    Transfer,
 )
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import (
@@ -178,6 +179,11 @@ class BingxExchange:
 
     async def account_config(self, *, priority: Priority) -> Fact[AccountConfig]:
         return await self._config.read(priority)
+
+    async def transfers(self, since_ms: int, *, priority: Priority) -> Fact[tuple[Transfer, ...]]:
+        """Deposits and withdrawals; incomplete when there are more than one answer holds."""
+        fact = await self._ask.table(requests.transfers(since_ms), decode.INCOMES, decode.transfer, priority)
+        return replace(fact, complete=fact.complete and len(fact.value) < requests.INCOME_LIMIT)
 
     async def fills(self, symbol: Symbol, since_ms: int, *, priority: Priority) -> Fact[tuple[Fill, ...]]:
         return await self._fills.since(symbol, since_ms, priority)

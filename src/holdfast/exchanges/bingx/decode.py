@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.domain.account import Balance, Candle, MarginMode, Mark, Position, Quote
+from holdfast.domain.account import Balance, Candle, MarginMode, Mark, Position, Quote, Transfer
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.invariant import require
 from holdfast.domain.numbers import ZERO
@@ -213,6 +213,7 @@ class Listed(Table[T]):
 POSITIONS = Listed(wire.PositionRow)
 OPEN_ORDERS = Listed(wire.OrderRow, "orders")
 FILLS = Listed(wire.FillRow, "fill_history_orders")
+INCOMES = Listed(wire.IncomeRow)
 PREMIUMS = Listed(wire.PremiumRow)
 TICKERS = Listed(wire.TickerRow)
 CONTRACTS = Listed(wire.ContractRow)
@@ -268,6 +269,11 @@ def balance(rows: Iterable[wire.BalanceRow], currency: str) -> Balance:
                 available=number(str(row.availableMargin)),
             )
     raise BadAnswer(f"expected a balance in {currency}, found none in the account")
+
+
+def transfer(row: wire.IncomeRow) -> Transfer:
+    change = number(str(row.income))
+    return Transfer(transfer_id=str(row.tranId), currency=row.asset, change=change, at_ms=row.time)
 
 
 def is_stop(row: wire.OrderRow) -> bool:

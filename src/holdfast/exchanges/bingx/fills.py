@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bingx import decode, requests, wire
 from holdfast.exchanges.bingx.account import AccountSettings
 from holdfast.exchanges.bingx.asking import Asking
-from holdfast.exchanges.decoding import bounded
+from holdfast.exchanges.decoding import bounded, each_once
 from holdfast.exchanges.names import Names
 
 SECOND_MS = 1_000
@@ -48,7 +48,7 @@ class FillReader:
 
     async def _from(
         self, symbol: Symbol, start: int, now: int, priority: Priority
-    ) -> tuple[list[Fill], bool]:
+    ) -> tuple[tuple[Fill, ...], bool]:
         wire_id, found, complete, page = self._names().wire(symbol), list[Fill](), True, 1
         for _ in range(self._pages_max):
             end = min(start + requests.FILLS_WINDOW_MS - 1, now)
@@ -62,8 +62,8 @@ class FillReader:
             elif end < now:
                 start, page = end + 1, 1
             else:
-                return _once(found), complete
-        return _once(found), False
+                return each_once(found), complete
+        return each_once(found), False
 
     def _fill(self, row: wire.FillRow) -> Fill:
         return decode.fill(row, self._names(), hedge=self._account.hedge)
@@ -91,9 +91,3 @@ def _earned(body: bytes) -> tuple[Decimal, bool]:
     filled = decode.amount(row.executedQty)
     earned = bounded(decode.figure(row.profit) / filled) if filled else ZERO
     return earned, decode.order_status(row.status, filled).final
-
-
-def _once(fills: Sequence[Fill]) -> list[Fill]:
-    """Each trade once, oldest first, however the pages overlapped."""
-    unique = {fill.trade_id: fill for fill in fills}
-    return sorted(unique.values(), key=lambda fill: (fill.at_ms, int(fill.trade_id)))

@@ -26,6 +26,7 @@ PACES: Mapping[str, int] = {
     "swapV2PrivateGetTradeOpenOrders": 5,
     "swapV1PrivateGetTradeFullOrder": 5,
     "swapV2PrivateGetTradeFillHistory": 5,
+    "swapV2PrivateGetUserIncome": 5,
     "swapV2PrivateGetUserPositions": 5,
     "swapV3PrivateGetUserBalance": 5,
     "swapV2PrivateGetTradeLeverage": 5,
@@ -207,6 +208,7 @@ FILLS_WINDOW_MS = 7 * 24 * 3600 * 1000
 """fillHistory answers for at most seven days per question."""
 FILLS_HISTORY_MS = 90 * 24 * 3600 * 1000
 """What accounts did is kept for three months."""
+INCOME_LIMIT = 1000
 ORDERS_LIMIT = 1000
 KLINES_LIMIT = 1440
 MARKS_EACH_MAX = 3
@@ -243,6 +245,12 @@ def fills(wire_id: str, start_ms: int, end_ms: int, page: int) -> Request:
         "pageSize": str(FILLS_LIMIT),
     }
     return Request("swapV2PrivateGetTradeFillHistory", params)
+
+
+def transfers(since_ms: int) -> Request:
+    """Deposits and withdrawals; it knows three months, and says the newest first."""
+    params = {"incomeType": "TRANSFER", "startTime": str(since_ms), "limit": str(INCOME_LIMIT)}
+    return Request("swapV2PrivateGetUserIncome", params)
 
 
 def leverage(wire_id: str) -> Request:

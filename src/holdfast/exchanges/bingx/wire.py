@@ -122,6 +122,13 @@ class OrderRow(msgspec.Struct):
     closePosition: Flag = ""
 
 
+class IncomeRow(msgspec.Struct):
+    tranId: Id
+    asset: Text
+    income: Figure
+    time: Ms
+
+
 class FillRow(msgspec.Struct):
     symbol: Text
     tradeId: Id

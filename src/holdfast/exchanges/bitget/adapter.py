@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.decisions.gate import Approved
-from holdfast.domain.account import AccountConfig, Balance, Candle, Fact, MarginMode, Mark, Position, Quote
+from holdfast.domain.account import (
+    AccountConfig,
+    Balance,
+    Candle,
+    Fact,
+    MarginMode,
+    Mark,
+    Position,
+    Quote,
+    Transfer,
+)
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import (
     Accepted,
@@ -27,11 +37,12 @@ from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bitget import decode, errors, requests, wire
 from holdfast.exchanges.bitget.asking import Asker
 from holdfast.exchanges.bitget.census import Census
+from holdfast.exchanges.bitget.history import History
 from holdfast.exchanges.bitget.requests import Request
 from holdfast.exchanges.bitget.settings import Settings
 from holdfast.exchanges.bitget.streams import BitgetStreams
 from holdfast.exchanges.caller import Caller, Signed, Word
-from holdfast.exchanges.decoding import BadAnswer, NotJson, Rows
+from holdfast.exchanges.decoding import BadAnswer, NotJson
 from holdfast.exchanges.hub import Hub
 from holdfast.exchanges.names import Names
 from holdfast.exchanges.port import Capabilities, Exchange, ExchangeError, Listener
@@ -66,10 +77,10 @@ class BitgetExchange:
         self._capabilities = capabilities
         self._streams = streams
         self._margin_currency = margin_currency
-        self._fills_pages_max = fills_pages_max
         self._asker = Asker(caller, clock, stats)
         self._census = Census(self._asker, clock)
         self._settings = Settings(self._asker, clock)
+        self._history = History(self._asker, caller, clock, pages_max=fills_pages_max)
         self.stats = stats
 
     # --- life ---
@@ -160,29 +171,10 @@ class BitgetExchange:
 
     async def fills(self, symbol: Symbol, since_ms: int, *, priority: Priority) -> Fact[tuple[Fill, ...]]:
         """Executions since *since_ms*; incomplete when they reach beyond the exchange's three months."""
-        now = self._caller.exchange_now_ms()
-        start = max(since_ms, now - requests.FILLS_HISTORY_MS)
-        asked_ms, complete, found = self._clock.now_ms(), start == since_ms, list[Fill]()
-        for _ in range(self._fills_pages_max):
-            end = start + requests.FILLS_WINDOW_MS
-            week = await self._fills_of_week(self._wire(symbol), start, end, priority)
-            found.extend(week.value)
-            complete, start = complete and week.complete, end + 1
-            if start > now:
-                return Fact(_once(found, since_ms), asked_ms, self._clock.now_ms(), complete)
-        return Fact(_once(found, since_ms), asked_ms, self._clock.now_ms(), complete=False)
+        return await self._history.fills(self._wire(symbol), since_ms, self._names, priority)
 
-    async def _fills_of_week(
-        self, wire_id: str, start: int, end: int, priority: Priority
-    ) -> Fact[tuple[Fill, ...]]:
-        def read(body: bytes) -> tuple[Rows[Fill], str]:
-            page = decode.FILLS_PAGE.read(decode.data(body))
-            rows = decode.FILLS.read_raw(page.fillList or [], lambda row: decode.fill(row, self._names))
-            return rows, page.endId or ""
-
-        return await self._asker.pages(
-            lambda before: requests.fills(wire_id, start, end, before), read, priority, requests.PAGE
-        )
+    async def transfers(self, since_ms: int, *, priority: Priority) -> Fact[tuple[Transfer, ...]]:
+        return await self._history.transfers(since_ms, priority)
 
     async def find_order(
         self, symbol: Symbol, client_id: str, *, order_id: str = "", priority: Priority
@@ -444,12 +436,6 @@ def _not_sent(error: ExchangeError) -> Rejected | Unavailable:
             return refused  # the request would be, too: of the key, the clock, the symbol
         case _:
             return Unavailable(cause=f"not sent, as a question before it failed: {error}")
-
-
-def _once(fills: Sequence[Fill], since_ms: int) -> tuple[Fill, ...]:
-    """Each trade since then once, oldest first, however the pages overlapped."""
-    unique = {fill.trade_id: fill for fill in fills if fill.at_ms >= since_ms}
-    return tuple(sorted(unique.values(), key=lambda fill: (fill.at_ms, fill.trade_id.zfill(20))))
 
 
 if TYPE_CHECKING:

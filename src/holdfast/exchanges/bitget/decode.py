@@ -22,6 +22,7 @@ from holdfast.domain.account import (
     Position,
     PositionMode,
     Quote,
+    Transfer,
 )
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import (
@@ -66,6 +67,8 @@ CONTRACTS = Table(wire.ContractRow)
 BARS: Reader[list[wire.BarRow]] = Reader(list[wire.BarRow])
 ORDERS_PAGE = Reader(wire.OrdersPage)
 FILLS_PAGE = Reader(wire.FillsPage)
+BILLS = Table(wire.BillRow)
+BILLS_PAGE = Reader(wire.BillsPage)
 ORDER = Reader(wire.OrderRow)
 ACK = Reader(wire.AckData)
 ACCOUNT = Reader(wire.AccountData)
@@ -254,6 +257,11 @@ def balance(rows: Rows[wire.BalanceRow], currency: str) -> Balance:
         available=number(row.crossedMaxAvailable or row.available or "0"),
         maintenance_margin=max(ZERO, equity) * amount_or_zero(row.crossedRiskRate),
     )
+
+
+def transfer(row: wire.BillRow) -> Transfer:
+    """A bill of money that came in or went out; its sign says which."""
+    return Transfer(transfer_id=row.billId, currency=row.coin, change=number(row.amount), at_ms=row.cTime)
 
 
 def account_config(read: dict[Symbol, wire.AccountData]) -> AccountConfig:

@@ -37,6 +37,7 @@ _KEY_PER_SECOND: Mapping[str, tuple[str, int]] = {
     "privateMixGetV2MixOrderOrdersPlanHistory": ("plans_history", 10),
     "privateMixGetV2MixOrderDetail": ("order_detail", 10),
     "privateMixGetV2MixOrderFills": ("fills", 10),
+    "privateMixGetV2MixAccountBill": ("bills", 10),
 }
 _ADDRESS_PER_SECOND: Mapping[str, tuple[str, int]] = {
     "publicCommonGetV2PublicTime": ("time", 20),
@@ -206,6 +207,8 @@ PAGE = 100
 FILLS_WINDOW_MS = 7 * 24 * 3600 * 1000
 FILLS_HISTORY_MS = 90 * 24 * 3600 * 1000
 """The list of fills knows three months."""
+TRANSFERS = ("trans_from_exchange", "trans_to_exchange")
+"""The kinds of bills that move money between this account and the customer's others."""
 BARS_LIMIT, OLD_BARS_LIMIT = 1000, 200
 GRANULARITIES: Mapping[str, str] = {
     **{word: word for word in ("1m", "3m", "5m", "15m", "30m")},
@@ -268,6 +271,12 @@ def find_order(wire_id: str, client_id: str, order_id: str = "") -> Request:
 def fills(wire_id: str, start_ms: int, end_ms: int, before: str = "") -> Request:
     params = {**_page(wire_id, before), "startTime": str(start_ms), "endTime": str(end_ms)}
     return Request("privateMixGetV2MixOrderFills", params)
+
+
+def transfers(kind: str, since_ms: int, before: str = "") -> Request:
+    """Bills of one of `TRANSFERS`; it answers for at most thirty days."""
+    params = {**_page(None, before), "businessType": kind, "coin": COIN, "startTime": str(since_ms)}
+    return Request("privateMixGetV2MixAccountBill", params)
 
 
 def candles(wire_id: str, timeframe: str, limit: int, end_ms: int | None) -> Request:

@@ -152,6 +152,18 @@ class FillsPage(msgspec.Struct):
     endId: Text | None = None
 
 
+class BillsPage(msgspec.Struct):
+    bills: list[msgspec.Raw] | None
+    endId: Text | None = None
+
+
+class BillRow(msgspec.Struct):
+    billId: Text
+    coin: Text
+    amount: Text
+    cTime: Ms
+
+
 class FeeDetail(msgspec.Struct):
     feeCoin: Text = ""
     totalFee: Text | None = None
