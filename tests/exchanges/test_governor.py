@@ -272,14 +272,14 @@ async def test_what_is_left_tells_of_others(
 @pytest.mark.parametrize("priority", governing.PACED)
 async def test_what_finds_its_second_used_up_waits_for_the_next(priority: Priority) -> None:
     """Instead of coming again after the engine's pauses, which are longer."""
-    governor = Governor(RealClock(), (replace(SECOND, window_ms=50),))
+    governor = Governor(RealClock(), (replace(SECOND, window_ms=500),))
     key, share = governor.key(), SECOND.allows(priority)
+    began = time.monotonic()
     for _ in range(share):
         await send(key, priority, second=1)
-    began = time.monotonic()
     await send(key, priority, second=1)
-    assert 0.04 <= time.monotonic() - began < 1.5
-    assert governor.figures[priority].waited_ms_max >= 40
+    assert 0.5 <= time.monotonic() - began < 1.5
+    assert governor.figures[priority].waited_ms_max > 0
     assert governor.figures[priority].held == 0
 
 
