@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.decisions.close import Hold, Send, close_position, market_closes
+from holdfast.decisions.close import Hold, Send, blocking_orders, close_position, market_closes
 from holdfast.decisions.facts import Attempt, Facts
 from holdfast.decisions.gate import Approved, approve_protective
 from holdfast.domain.account import Position
@@ -186,6 +186,16 @@ def test_blocking_orders_go_first_when_they_block() -> None:
     send = ladder(RejectReason.REDUCE_BLOCKED)
     assert purposes(send) == [Purpose.CANCEL_ORDER, Purpose.CLOSE]
     assert send.intents[0].target_id == "o1"
+
+
+def test_orders_of_the_other_side_block_nothing() -> None:
+    """Hedge mode: what closes the long is not in the way of a close of the short."""
+    held = short(side=PositionSide.SHORT)
+    mine, other = (order(order_id=s.value, position_side=s) for s in (PositionSide.SHORT, PositionSide.LONG))
+    blocking = blocking_orders(
+        held, facts(held, orders={o.order_id: o for o in (mine, other)}), Priority.EMERGENCY
+    )
+    assert [cancel.target_id for cancel in blocking] == ["short"]
 
 
 def test_each_refusal_moves_on_and_the_ladder_begins_again() -> None:

@@ -420,6 +420,15 @@ def test_foreign_acting_tracked_or_awaited_stops_are_no_orphans() -> None:
     assert orphans(flat(stop(), intents=(sent(Purpose.ENTER),))) == ()
 
 
+def test_a_stop_of_one_side_is_an_orphan_though_the_other_side_stands() -> None:
+    """Hedge mode: the symbol is held, but not the position that the stop was for."""
+    longs, shorts = position(side=PositionSide.LONG), short(side=PositionSide.SHORT)
+    left = stop(shorts)
+    assert orphans(facts(longs, stops=(left,))) == (left,)
+    assert orphans(facts(longs, stops=(left,), tracked={shorts.key: tracked(shorts)})) == ()
+    assert orphans(facts(longs, shorts, stops=(left,))) == ()
+
+
 # --- safety sentences ----------------------------------------------------------------------------
 
 STOPS = st.builds(

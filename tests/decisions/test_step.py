@@ -14,7 +14,7 @@ from holdfast.decisions.gate import Approved, approve_protective
 from holdfast.decisions.protect import Covered, covers
 from holdfast.decisions.reconcile import reconcile
 from holdfast.decisions.step import Plan, Read, step
-from holdfast.domain.account import Position, PositionKey
+from holdfast.domain.account import AccountConfig, Fact, Position, PositionKey, PositionMode
 from holdfast.domain.intents import Intent, Purpose, RejectReason, Unavailable, Unknown
 from holdfast.domain.orders import PositionSide, Side, StopKind, StopStatus
 from tests.decisions.holdings import (
@@ -349,3 +349,22 @@ def test_hedge_position_side_is_kept_throughout() -> None:
     held = position(side=PositionSide.LONG)
     made = decided(facts(held)).intents
     assert {each.position_side for each in made} == {PositionSide.LONG}
+
+
+@pytest.mark.parametrize(
+    ("known", "side", "at_once"),
+    [
+        (PositionMode.ONE_WAY, PositionSide.LONG, True),
+        (PositionMode.HEDGE, PositionSide.BOTH, True),
+        (PositionMode.ONE_WAY, PositionSide.BOTH, False),
+        (PositionMode.HEDGE, PositionSide.LONG, False),
+    ],
+)
+def test_a_position_of_the_other_mode_asks_for_the_mode_again(
+    known: PositionMode, side: PositionSide, at_once: bool
+) -> None:
+    """A hand changed it: entries are refused for that as soon as it is read, not in five minutes (G25)."""
+    config = AccountConfig(position_mode=known, can_trade=True, multi_assets=False)
+    world = facts(position(side=side), config=Fact(config, NOW_MS - 1_000, NOW_MS), expected_mode=known)
+    (due_ms,) = [want.at_ms for want in decided(world).wants if want.read is Read.CONFIG]
+    assert (due_ms <= NOW_MS) is at_once

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.account import Fact, MarginMode, Position
+from holdfast.domain.account import Fact, MarginMode, Position, PositionKey, PositionMode
 from holdfast.domain.invariant import InvariantViolation, require
 from holdfast.domain.orders import Direction, PositionSide
 from tests.decisions.examples import BTC, NOW_MS, D
@@ -26,6 +26,19 @@ POSITION = Position(
 def test_a_short_position_is_counted_unsigned() -> None:
     assert POSITION.direction is Direction.SHORT
     assert POSITION.notional == D(4_900)
+
+
+def test_a_side_of_hedge_mode_has_a_name_of_its_own() -> None:
+    assert POSITION.key.name == "BTC/USDT:USDT"
+    assert [PositionKey(BTC, side).name for side in (PositionSide.LONG, PositionSide.SHORT)] == [
+        "BTC/USDT:USDT long",
+        "BTC/USDT:USDT short",
+    ]
+
+
+def test_an_entry_opens_its_side_in_hedge_mode_only() -> None:
+    assert [PositionMode.HEDGE.side_of(each) for each in Direction] == [PositionSide.LONG, PositionSide.SHORT]
+    assert {PositionMode.ONE_WAY.side_of(each) for each in Direction} == {PositionSide.BOTH}
 
 
 def test_roe_is_pnl_on_initial_margin() -> None:

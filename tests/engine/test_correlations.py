@@ -48,7 +48,7 @@ def test_one_symbol_alone_has_no_pairs():
 def test_correlation_counts_both_directions_and_refuses_what_is_not_known() -> None:
     """Whatever is open counts, in the books or not (found by G12)."""
     signals = Signals((), correlations={frozenset((A, B)): Decimal("0.7")})
-    assert signals.correlation_with(A, Direction.LONG, {}) is None
-    assert signals.correlation_with(A, Direction.LONG, {B: Direction.LONG}) == Decimal("0.7")
-    assert signals.correlation_with(A, Direction.LONG, {B: Direction.SHORT}) == Decimal("-0.7")
-    assert signals.correlation_with(A, Direction.LONG, {B: Direction.LONG, C: Direction.LONG}) is None
+    assert signals.correlation_with(A, Direction.LONG, []) is None
+    assert signals.correlation_with(A, Direction.LONG, [(B, Direction.LONG)]) == Decimal("0.7")
+    assert signals.correlation_with(A, Direction.LONG, [(B, Direction.SHORT)]) == Decimal("-0.7")
+    assert signals.correlation_with(A, Direction.LONG, [(B, Direction.LONG), (C, Direction.LONG)]) is None

@@ -9,16 +9,22 @@ from pathlib import Path
 import pytest
 
 from holdfast.decisions.gate import Refusal
+from holdfast.domain.account import PositionMode
 from holdfast.domain.orders import Direction
 from holdfast.engine.account import Account
 from holdfast.engine.liquidation import LiquidationState
 from tests.engine.world import BTC, world
 
+EXCHANGES = ("binance", "bingx", "bitget")
 
-@pytest.mark.parametrize("exchange", ["binance", "bingx", "bitget"])
-async def test_entry_is_protected_and_shutdown_ends_flat(tmp_path: Path, exchange: str) -> None:
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize("mode", PositionMode)
+async def test_entry_is_protected_and_shutdown_ends_flat(
+    tmp_path: Path, exchange: str, mode: PositionMode
+) -> None:
     """One entry, one covering stop, books that agree, and nothing left after the stop."""
-    async with world(tmp_path, exchange=exchange) as w, w.bot() as running:
+    async with world(tmp_path, exchange=exchange, mode=mode) as w, w.bot() as running:
         w.strategy.wishes = {BTC: Direction.LONG}
         await running.until(lambda: bool(w.truth().positions), "a position")
         await running.until(lambda: not w.truth().unprotected_now, "a stop")
@@ -26,6 +32,8 @@ async def test_entry_is_protected_and_shutdown_ends_flat(tmp_path: Path, exchang
         shown = running.bot.view.positions[0]
         assert shown.leverage == 5, "ROE is counted on the leverage that was set, not on a row of before"
         truth = w.truth()
+        (held,) = truth.positions
+        assert held.side is mode.side_of(Direction.LONG)
         assert truth.duplicate_orders == 0
         assert truth.naked_seconds_max < 1
         result = await running.stop()

@@ -317,9 +317,10 @@ async def world(
     latency_ms: int = 20,
     seed: int = 3,
     exchange: str = "binance",
+    mode: PositionMode = PositionMode.ONE_WAY,
     **changes: object,
 ) -> AsyncIterator[World]:
-    """An exchange that listens, with one named account of 10 000 USDT in one-way mode."""
+    """An exchange that listens, with one named account of 10 000 USDT in *mode*, as the bot expects it."""
     clock = RealClock()
     market = generated_market(tuple(symbols), clock.now_ms() // 60_000 * 60_000, 3 * 3_600_000, seed)
     config = ServerConfig(
@@ -327,12 +328,16 @@ async def world(
         latency_ms=latency_ms,
         seed=seed,
         read_lag_ms=(0, 300),
-        bingx=Switches(position_mode=PositionMode.ONE_WAY),
+        bingx=Switches(position_mode=mode),
     )
     server = SimulatorServer(config, market, clock)
     server.app.name_account(KEY, SECRET, Decimal(10_000), PASSPHRASE)
+    changes = {"exchange": exchange, "position_mode": mode, **changes}
     await server.start()
     try:
-        yield World(server, home, clock, tuple(symbols), {"exchange": exchange, **changes}, exchange)
+        made = World(server, home, clock, tuple(symbols), changes, exchange)
+        if server.core.view(made.account_id).position_mode is not mode:
+            server.core.set_position_mode(made.account_id, mode)
+        yield made
     finally:
         await server.stop()

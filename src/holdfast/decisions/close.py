@@ -187,7 +187,7 @@ def market_closes(
 
 
 def blocking_orders(position: Position, facts: Facts, priority: Priority) -> tuple[Intent, ...]:
-    """Cancels for resting orders of the symbol that can stand in the way of a close (G16)."""
+    """Cancels for resting orders that can stand in the way of a close: those of the same position (G16)."""
     return tuple(
         Intent(
             purpose=Purpose.CANCEL_ORDER,
@@ -200,7 +200,7 @@ def blocking_orders(position: Position, facts: Facts, priority: Priority) -> tup
             reason="stands in the way of closing",
         )
         for order in sorted(facts.orders.values(), key=lambda each: each.order_id)
-        if order.symbol == position.symbol and not order.status.final
+        if PositionKey(order.symbol, order.position_side) == position.key and not order.status.final
     )
 
 

@@ -401,14 +401,14 @@ def orphans(facts: Facts) -> tuple[Stop, ...]:
     last = facts.positions_read
     if last is None or last.age_ms(facts.now_ms) > 2 * facts.freshness.positions_ms:
         return ()
-    waiting = {j.intent.symbol for j in facts.intents if j.intent.purpose is Purpose.ENTER}
-    held = {key.symbol for key in facts.positions} | {key.symbol for key in facts.tracked}
+    entering = (j.intent for j in facts.intents if j.intent.purpose is Purpose.ENTER)
+    waiting = {PositionKey(intent.symbol, intent.position_side) for intent in entering}
+    needed = waiting | facts.positions.keys() | facts.tracked.keys()
     return tuple(
         stop
         for stop in sorted(facts.stops.values(), key=lambda s: s.stop_id)
-        if stop.symbol not in held
-        and stop.symbol not in waiting
+        if (key := PositionKey(stop.symbol, stop.position_side)) not in needed
         and stop.client_id in facts.our_ids
         and stop.status is StopStatus.LIVE
-        and gone(PositionKey(stop.symbol, stop.position_side), stop.created_ms, facts) is not None
+        and gone(key, stop.created_ms, facts) is not None
     )

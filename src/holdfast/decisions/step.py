@@ -15,9 +15,9 @@ from holdfast.decisions import protect as protecting
 from holdfast.decisions.facts import Facts
 from holdfast.decisions.protect import backoff
 from holdfast.decisions.reconcile import Appeared, Doubtful, Drift, Finding, OrphanStop
-from holdfast.domain.account import PositionKey
+from holdfast.domain.account import AccountConfig, PositionKey, PositionMode
 from holdfast.domain.intents import Intent, Priority, Purpose
-from holdfast.domain.orders import Order, Stop
+from holdfast.domain.orders import Order, PositionSide, Stop
 from holdfast.domain.symbol import Symbol
 
 
@@ -156,8 +156,8 @@ def _leave(
 
 
 def _hard_to_close(key: PositionKey, reason: str, rung: int) -> Concern:
-    text = f"closing {key.symbol} ({reason}) is being refused; trying another way (rung {rung})"
-    return Concern("CLOSE_REFUSED", "critical", str(key.symbol), text)
+    text = f"closing {key.name} ({reason}) is being refused; trying another way (rung {rung})"
+    return Concern("CLOSE_REFUSED", "critical", key.name, text)
 
 
 def _unmanaged(findings: tuple[Finding, ...], facts: Facts) -> set[PositionKey]:
@@ -171,8 +171,8 @@ def _foreign_position(key: PositionKey) -> Concern:
     return Concern(
         "FOREIGN_POSITION",
         "warning",
-        str(key.symbol),
-        f"{key.symbol}: a position that is not ours is left alone",
+        key.name,
+        f"{key.name}: a position that is not ours is left alone",
     )
 
 
@@ -199,8 +199,8 @@ def _dust(facts: Facts) -> list[Concern]:
         Concern(
             "DUST",
             "warning",
-            str(rest.symbol),
-            f"{rest.symbol}: the rest of {rest.quantity} is smaller than any order may be; it keeps its"
+            rest.key.name,
+            f"{rest.key.name}: the rest of {rest.quantity} is smaller than any order may be; it keeps its"
             " stop; close it at the exchange",
         )
         for rest in rests
@@ -298,8 +298,17 @@ def _config_due(facts: Facts, findings: tuple[Finding, ...]) -> int:
     shown_ms = facts.config_told_ms + fresh.visibility_ms
     if config is not None and config.asked_ms < shown_ms:
         return shown_ms
+    if config is not None and any(_of_other_mode(key, config.value) for key in facts.positions):
+        return _due(config, fresh.confirm_ms)
     adrift = any(isinstance(finding, Drift) for finding in findings)
     return _due(config, fresh.orders_ms if adrift else fresh.config_ms)
+
+
+def _of_other_mode(key: PositionKey, config: AccountConfig) -> bool:
+    """It cannot stand in the mode that we know: somebody changed that (G25)."""
+    if config.position_mode is PositionMode.ONE_WAY:
+        return key.side is not PositionSide.BOTH
+    return key.side is PositionSide.BOTH
 
 
 def _due(fact: object, period_ms: int) -> int:

@@ -19,6 +19,10 @@ class PositionMode(StrEnum):
     ONE_WAY = "one_way"
     HEDGE = "hedge"
 
+    def side_of(self, direction: Direction) -> PositionSide:
+        """Which of an instrument's positions an entry in that direction opens."""
+        return PositionSide.BOTH if self is PositionMode.ONE_WAY else PositionSide(direction.value)
+
 
 class MarginMode(StrEnum):
     CROSS = "cross"
@@ -31,6 +35,11 @@ class PositionKey:
 
     symbol: Symbol
     side: PositionSide
+
+    @property
+    def name(self) -> str:
+        """For people and alerts: its symbol; in hedge mode, where there may be two, and `long` or `short`."""
+        return str(self.symbol) if self.side is PositionSide.BOTH else f"{self.symbol} {self.side}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -400,6 +400,7 @@ class Applier:
 
     def _not_accepted(self, journaled: Journaled, outcome: Outcome, at_ms: int) -> Wants:
         account, intent = self._account, journaled.intent
+        name = PositionKey(intent.symbol, intent.position_side).name
         if isinstance(outcome, Rejected) and outcome.reason in DOUBTED_BY:
             yield Want(DOUBTED_BY[outcome.reason], None, at_ms, urgent=True)
         words = (
@@ -413,13 +414,13 @@ class Applier:
                 yield Want(Read.POSITIONS, None, at_ms, urgent=True)
             case Rejected(reason=reason) if intent.purpose is Purpose.PLACE_STOP:
                 severity = "info" if reason in BENIGN else "critical"
-                account.concern(Concern("STOP_REFUSED", severity, str(intent.symbol), words))
+                account.concern(Concern("STOP_REFUSED", severity, name, words))
                 yield Want(Read.STOPS, intent.symbol, at_ms, urgent=True)
             case Rejected() if intent.purpose in (Purpose.CANCEL_ORDER, Purpose.CANCEL_STOP):
                 read = Read.STOPS if intent.purpose is Purpose.CANCEL_STOP else Read.ORDERS
                 yield Want(read, intent.symbol, at_ms, urgent=True)
             case Rejected() if intent.purpose is Purpose.CLOSE:
-                account.concern(Concern("CLOSE_REFUSED", "critical", str(intent.symbol), words))
+                account.concern(Concern("CLOSE_REFUSED", "critical", name, words))
                 yield Want(Read.POSITIONS, None, at_ms, urgent=True)
             case _:
                 account.say("refused", str(intent.symbol), words, intent.correlation_id)
@@ -434,7 +435,7 @@ class Applier:
     def protected(self, key: PositionKey, stop: Stop) -> None:
         """A covering stop is believed to stand: remembered once per stop."""
         account = self._account
-        account.relieved("STOP_REFUSED", str(key.symbol))
+        account.relieved("STOP_REFUSED", key.name)
         tracked = account.state.tracked.get(key)
         if tracked is None or self._protected.get(key) == (tracked.trade_id, stop.stop_id):
             return

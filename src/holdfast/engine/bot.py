@@ -138,7 +138,7 @@ class Bot:
             trading=settings.trading,
             symbols=tuple(s for s in settings.symbols if s in self.account.state.instruments),
             strategies=self._parts.strategies,
-            held=lambda: {key.symbol: t for key, t in self.account.state.tracked.items()},
+            held=lambda: {key.symbol: t for key, t in self.account.state.tracked.items() if t.strategy},
             beside=lambda: {key.symbol for key in self.account.state.believed_positions()},
             wanted=lambda: self.account.synced,
         )

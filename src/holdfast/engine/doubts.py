@@ -74,11 +74,11 @@ class Doubts:
 
     def _tell(self, now_ms: int) -> None:
         lasting = [doubt for doubt in self._open.values() if now_ms - doubt.since_ms >= TOLD_AFTER_MS]
-        symbols = sorted({str(doubt.tracked.key.symbol) for doubt in lasting})
-        for symbol in symbols:
-            text = f"{symbol}: the exchange no longer shows the position, but no execution ended it"
-            self._alerts.raise_(Concern("POSITION_DOUBTED", "warning", symbol, text), now_ms)
-        self._alerts.keep("POSITION_DOUBTED", symbols)
+        names = sorted({doubt.tracked.key.name for doubt in lasting})
+        for name in names:
+            text = f"{name}: the exchange no longer shows the position, but no execution ended it"
+            self._alerts.raise_(Concern("POSITION_DOUBTED", "warning", name, text), now_ms)
+        self._alerts.keep("POSITION_DOUBTED", names)
 
     async def _ask(self, doubt: _Doubt) -> None:
         pause, tracked = FIRST_PAUSE_MS, doubt.tracked

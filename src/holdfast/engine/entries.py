@@ -27,7 +27,7 @@ from holdfast.domain.account import Mark, PositionKey
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Intent, Journaled, Priority, Purpose
 from holdfast.domain.numbers import ZERO
-from holdfast.domain.orders import Direction, OrderState, PositionSide
+from holdfast.domain.orders import Direction, OrderState
 from holdfast.domain.signals import Action, Signal
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account
@@ -69,18 +69,19 @@ class Entries:
 
     def _manage(self, signal: Signal) -> None:
         """Exits and moves of the stop concern only a position that the same strategy opened."""
-        key = PositionKey(signal.symbol, PositionSide.BOTH)
-        tracked = self._account.state.tracked.get(key)
-        if (
-            tracked is None
-            or tracked.strategy != signal.strategy
-            or tracked.direction is not signal.direction
-        ):
+        key = self._led(signal)
+        if key is None:
             return
         if signal.action is Action.EXIT:
             self._leave(key, f"{signal.strategy}: {signal.reason}")
         elif signal.action is Action.ADJUST and signal.stop_price is not None:
             self._move_stop(key, signal.stop_price, signal.reason)
+
+    def _led(self, signal: Signal) -> PositionKey | None:
+        """In the mode that it was opened in, whatever the account is configured for now."""
+        tracked = self._account.state.tracked.values()
+        mine = (t for t in tracked if t.key.symbol == signal.symbol and t.strategy == signal.strategy)
+        return next((t.key for t in mine if t.direction is signal.direction), None)
 
     def _move_stop(self, key: PositionKey, price: Decimal, reason: str) -> None:
         """A stop only ever moves towards profit; rounding is the side nearer to the market."""
@@ -171,11 +172,12 @@ class Entries:
         account.say("entry", str(signal.symbol), f"{text}; {candidate.quality.describe()}", correlation_id)
         dispatch((intent,), approve)
 
-    def _held(self) -> dict[Symbol, Direction]:
+    def _held(self) -> list[tuple[Symbol, Direction]]:
         """What is open, in the books or not: a position that is left alone counts as well (R0.4)."""
         state = self._account.state
-        booked = {key.symbol: tracked.direction for key, tracked in state.tracked.items()}
-        return booked | {key.symbol: each.direction for key, each in state.believed_positions().items()}
+        booked = {key: tracked.direction for key, tracked in state.tracked.items()}
+        held = booked | {key: each.direction for key, each in state.believed_positions().items()}
+        return [(key.symbol, direction) for key, direction in held.items()]
 
     def _size(self, signal: Signal, instrument: Instrument, price: Decimal) -> Sized | NotSized:
         account, exposed = self._account, self._exposure(exclude="")
@@ -198,12 +200,13 @@ class Entries:
         )
         return size(facts, account.settings.limits, policy)
 
-    @staticmethod
-    def _intent(signal: Signal, sized: Sized, correlation_id: str) -> Intent:
+    def _intent(self, signal: Signal, sized: Sized, correlation_id: str) -> Intent:
+        """In the configured mode: the gate lets none through while the account is in the other (G25)."""
         return Intent(
             purpose=Purpose.ENTER,
             symbol=signal.symbol,
             side=signal.direction.opening,
+            position_side=self._account.settings.position_mode.side_of(signal.direction),
             quantity=sized.quantity,
             priority=Priority.TRADE,
             reason=signal.reason,
@@ -238,7 +241,6 @@ class Entries:
         symbol, now = signal.symbol, account.clock.now_ms()
         exposed = self._exposure(exclude=journaled.client_id)
         config = state.config.value if state.config else None
-        position = state.believed_positions().get(PositionKey(symbol, PositionSide.BOTH))
         # The kill file is looked at here too: the journal's write lies between step and sending (G30).
         ordered = OperatorState.KILLED if account.kill_ordered() is not None else account.operator
         context = GateContext(
@@ -262,7 +264,9 @@ class Entries:
             ),
             reference_price=signal.price,
             leverage=state.leverage_of(symbol),
-            position_quantity=position.quantity if position else ZERO,
+            position_quantity=sum(
+                (abs(p.quantity) for p in state.believed_positions().values() if p.symbol == symbol), ZERO
+            ),
             symbol_notional=exposed.by_symbol.get(symbol, ZERO),
             pending_notional=exposed.pending,
             room=self._room(exposed, exclude=journaled.client_id),
@@ -387,7 +391,7 @@ class Entries:
             elif tracked.strategy and tracked.strategy not in account.settings.trading.strategies:
                 why = f"its strategy {tracked.strategy} is not configured any more"
             if why and not tracked.adopted:
-                text = f"{key.symbol}: {why}; its stop stays, no strategy leads it"
-                account.concern(Concern("NOT_LED", "warning", str(key.symbol), text))
-                told.append(str(key.symbol))
+                text = f"{key.name}: {why}; its stop stays, no strategy leads it"
+                account.concern(Concern("NOT_LED", "warning", key.name, text))
+                told.append(key.name)
         account.alerts.keep("NOT_LED", told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -70,14 +70,14 @@ class Signals:
     """Best bid and ask where an entry is wished."""
 
     def correlation_with(
-        self, symbol: Symbol, direction: Direction, held: Mapping[Symbol, Direction]
+        self, symbol: Symbol, direction: Direction, held: Iterable[tuple[Symbol, Direction]]
     ) -> Decimal | None:
         """The highest with an open position, counted positive when both would win together.
 
         None when one of them is not known (or nothing is open).
         """
         signed = []
-        for other, held_direction in held.items():
+        for other, held_direction in held:
             known = self.correlations.get(frozenset((symbol, other)))
             if known is None:
                 return None

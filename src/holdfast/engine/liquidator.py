@@ -107,8 +107,8 @@ class _Run:
     """A read of the positions succeeded after everything that was done."""
     cancelled: int = 0
     left_protective: int = 0
-    why_open: dict[str, str] = field(default_factory=dict)
-    """What came of the last closing order of each symbol: the reason, where it stays open."""
+    why_open: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What came of the last closing order by symbol and side: the reason, where it stays open."""
     errors: list[str] = field(default_factory=list)
 
     def still_open(self) -> set[str]:
@@ -297,14 +297,14 @@ class LiquidationManager:
 
     async def _close(self, run: _Run, each: _Open) -> None:
         facts: dict[str, object] = {"symbol": each.symbol, "side": each.side, "quantity": each.quantity}
-        orders = self._orders
-        run.why_open[each.symbol] = "no answer in time"
+        orders, which = self._orders, (each.symbol, each.side)
+        run.why_open[which] = "no answer in time"
         answer = await contained(lambda: orders.execute_market_close(each.symbol, each.side, each.quantity))
         if isinstance(answer, Failure):
-            run.why_open[each.symbol] = answer.text
+            run.why_open[which] = answer.text
             self._note("ORDER_REJECTED", run, {**facts, "error": answer.text})
         else:
-            run.why_open[each.symbol] = "taken by the exchange, and the position is still there"
+            run.why_open[which] = "taken by the exchange, and the position is still there"
             self._note("ORDER_PLACED", run, facts)
 
     async def _tidy(self, run: _Run) -> None:
@@ -340,9 +340,8 @@ class LiquidationManager:
         failed = run.still_open() if self._config.close_positions else set[str]()
         closed = run.wanted - run.still_open() if self._config.close_positions else set[str]()
         run.errors += [f"{symbol}: an entry has no answer yet" for symbol in sorted(run.pending)]
-        run.errors += [
-            f"{symbol}: close: {run.why_open[symbol]}" for symbol in sorted(failed & set(run.why_open))
-        ]
+        tried = [each for each in sorted(run.open) if (each.symbol, each.side) in run.why_open]
+        run.errors += [f"{each.symbol}: close: {run.why_open[each.symbol, each.side]}" for each in tried]
         failed |= run.pending
         closed -= failed
         some = bool(closed) or (not run.wanted and run.cancelled > 0)

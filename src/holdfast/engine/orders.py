@@ -128,8 +128,8 @@ class AccountOrders:
         outcomes = await self._supervisor.perform(closes)
         if not any(_blocked(outcome) for outcome in outcomes):
             return outcomes
-        resting = [o for o in self._state.believed_orders().values() if o.symbol == position.symbol]
-        for order in resting:
+        resting = self._state.believed_orders().values()
+        for order in [o for o in resting if PositionKey(o.symbol, o.position_side) == position.key]:
             await self._supervisor.perform((_cancel(order),))
         return await self._supervisor.perform(closes)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from holdfast.decisions import protect as protecting
 from holdfast.decisions.breakers import error_rate
 from holdfast.domain.account import Position, PositionKey
+from holdfast.domain.intents import Purpose
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Stop
 from holdfast.engine.account import Account
@@ -26,7 +27,7 @@ def publish(account: Account, books: Bookkeeper) -> View:
     stops = state.believed_stops()
     views = tuple(
         _position(account, position, stops, now)
-        for _, position in sorted(positions.items(), key=lambda item: str(item[0].symbol))
+        for _, position in sorted(positions.items(), key=lambda item: item[0].name)
     )
     balance = state.balance.value if state.balance else None
     return View(
@@ -113,7 +114,8 @@ def _protection(account: Account, key: PositionKey, stop: Stop | None) -> Protec
     """Verified only when a complete read of the book, or the exchange's own event, showed the stop."""
     if stop is None:
         pending = any(
-            j.intent.purpose.value == "place_stop" and j.intent.symbol == key.symbol
+            j.intent.purpose is Purpose.PLACE_STOP
+            and PositionKey(j.intent.symbol, j.intent.position_side) == key
             for j in account.state.intents.values()
         )
         return Protection.PENDING if pending else Protection.MISSING

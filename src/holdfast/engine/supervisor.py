@@ -300,8 +300,8 @@ class Supervisor:
             if tracked is None or tracked.closing_reason:
                 continue
             self.leave(leave.key, leave.reason)
-            text = f"{leave.key.symbol}: {leave.reason}; closing"
-            account.concern(Concern("PROTECTION_FAILED", "critical", str(leave.key.symbol), text))
+            text = f"{leave.key.name}: {leave.reason}; closing"
+            account.concern(Concern("PROTECTION_FAILED", "critical", leave.key.name, text))
 
     def leave(self, key: PositionKey, reason: str) -> None:
         """Close a position; every step works on it until the exchange shows it flat."""
@@ -314,37 +314,37 @@ class Supervisor:
     def _note_verdicts(self, plan: Plan, now: int) -> None:
         account, state = self.account, self.account.state
         for key, verdict in plan.verdicts.items():
-            symbol = str(key.symbol)
+            name = key.name
             if isinstance(verdict, protecting.Covered):
                 state.healthy(key)
                 self.applier.protected(key, verdict.stop)
-                account.relieved("STOP_LOST", symbol)
-                account.relieved("STOP_MISSING", symbol)
+                account.relieved("STOP_LOST", name)
+                account.relieved("STOP_MISSING", name)
                 continue
             if isinstance(verdict, protecting.Place) and verdict.beside:
                 continue  # it is being moved: the one that stands covers meanwhile
             said = protecting.words(verdict)
             if self.applier.was_protected(key):
-                text = f"{symbol}: the stop that covered it is gone, or covers it no more: {said}"
-                account.concern(Concern("STOP_LOST", "warning", symbol, text))
+                text = f"{name}: the stop that covered it is gone, or covers it no more: {said}"
+                account.concern(Concern("STOP_LOST", "warning", name, text))
             if now - state.naked.since.get(key, now) >= protecting.MISSING_AFTER_MS:
-                text = f"{symbol} has no covering stop: {said}"
-                account.concern(Concern("STOP_MISSING", "critical", symbol, text))
-        held = [str(key.symbol) for key in plan.verdicts]
+                text = f"{name} has no covering stop: {said}"
+                account.concern(Concern("STOP_MISSING", "critical", name, text))
+        held = [key.name for key in plan.verdicts]
         for id_ in OF_POSITIONS:
             account.alerts.keep(id_, held)
         # The gap was told; with the request's end known there is nothing to look at any more.
         account.alerts.keep("ERROR_UNMAPPED", {str(j.intent.symbol) for j in state.intents.values()})
         self._flag_missing(account.alerts.of("STOP_MISSING"))
 
-    def _flag_missing(self, symbols: tuple[str, ...]) -> None:
+    def _flag_missing(self, names: tuple[str, ...]) -> None:
         """For whoever reads the database (R2.2): 1 while a stop is missing; the first sync says how it is."""
         account = self.account
-        if symbols == self._missing or not (symbols or account.synced):
+        if names == self._missing or not (names or account.synced):
             return
-        self._missing = symbols
+        self._missing = names
         name = stoploss_missing(account.settings.exchange)
-        account.memory.flag(name, int(bool(symbols)), ", ".join(symbols))
+        account.memory.flag(name, int(bool(names)), ", ".join(names))
 
     def _resolve_unknown(self) -> None:
         for journaled in tuple(self.account.state.intents.values()):

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import PositionKey, PositionMode
 from holdfast.domain.intents import Intent, Journaled, Purpose
-from holdfast.domain.orders import ClientOrderId, OrderState, Side
+from holdfast.domain.orders import ClientOrderId, OrderState, PositionSide, Side
 from holdfast.drills.checkers.liveness import AfterHeal, overdue_exits
 from tests.drills.checkers.court import Court, court
 from tests.simulator.core.build import FOO, ME
@@ -102,7 +102,7 @@ def test_l3_an_alert_about_protection_may_stand_while_the_position_is_being_left
     about = ((id_, str(FOO)),)
     assert judge(court(), alerts=about) == ["L3"]
     assert judge(holding(), alerts=about) == ["L3"]
-    assert judge(holding(), alerts=about, closing=frozenset({FOO})) == []
+    assert judge(holding(), alerts=about, closing=frozenset({PositionKey(FOO, PositionSide.BOTH)})) == []
 
 
 def test_l3_a_latched_alert_stands_with_what_it_latched() -> None:

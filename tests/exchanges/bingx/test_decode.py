@@ -24,6 +24,10 @@ from tests.exchanges.support import BTC, NOW_MS, body
 D = Decimal
 
 
+def hedged(_exchange_ms: int) -> bool:
+    return True
+
+
 def changed(name: str, inside: str = "", **changes: Any) -> bytes:
     """A recorded answer with its first row (or object) changed; a change to ... removes the field."""
     answer = copy.deepcopy(ANSWERS[name])
@@ -122,7 +126,7 @@ def test_the_one_list_of_open_orders_is_told_apart_by_type() -> None:
 
 def test_a_recorded_fill_has_its_fee_positive_and_its_time_in_utc() -> None:
     """`filledTime` claims +0800 for the same digits; `filledTm` is right."""
-    rows = decode.FILLS.of(body(ANSWERS["fills"]), lambda row: decode.fill(row, NAMES, hedge=True))
+    rows = decode.FILLS.of(body(ANSWERS["fills"]), lambda row: decode.fill(row, NAMES, hedged))
     (fill,) = rows.values
     assert (fill.trade_id, fill.order_id, fill.side) == ("241512", "1736007768311123456", Side.BUY)
     assert (fill.quantity, fill.fee, fill.maker, fill.at_ms) == (
@@ -132,7 +136,7 @@ def test_a_recorded_fill_has_its_fee_positive_and_its_time_in_utc() -> None:
         1_702_760_316_000,
     )
     precise = changed("fills", "fill_history_orders", filledTime="2023-12-16T20:58:36.789+0800")
-    (fill,) = decode.FILLS.of(precise, lambda row: decode.fill(row, NAMES, hedge=True)).values
+    (fill,) = decode.FILLS.of(precise, lambda row: decode.fill(row, NAMES, hedged)).values
     assert fill.at_ms == 1_702_760_316_789
     assert fill.position_side is PositionSide.SHORT
 
@@ -332,7 +336,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "open_orders": lambda c: decode.OPEN_ORDERS.of(c, lambda row: decode.order(row, NAMES, hedge=False)),
     "order_stop": lambda c: decode.stop(decode.ORDER.of(c), NAMES, hedge=True),
     "cancel": lambda c: decode.order(decode.ORDER.of(c), NAMES, hedge=True),
-    "fills": lambda c: decode.FILLS.of(c, lambda row: decode.fill(row, NAMES, hedge=True)),
+    "fills": lambda c: decode.FILLS.of(c, lambda row: decode.fill(row, NAMES, hedged)),
     "klines": lambda c: decode.candles(c, "1m", NOW_MS),
     "premium": lambda c: decode.PREMIUMS.of(c, lambda row: decode.mark(row, NOW_MS)),
     "ticker": lambda c: decode.TICKERS.of(c, lambda row: decode.quote(row, NOW_MS)),

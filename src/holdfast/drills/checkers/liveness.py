@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import PositionKey, PositionMode
 from holdfast.domain.intents import Journaled
 from holdfast.domain.orders import OrderState
 from holdfast.domain.symbol import Symbol
@@ -35,7 +35,7 @@ class AfterHeal:
     intents: tuple[Journaled, ...]
     orders: frozenset[str]
     """Exchange ids of the orders and stops that it believes to stand."""
-    closing: frozenset[Symbol]
+    closing: frozenset[PositionKey]
     """Positions that it is closing."""
     shut: frozenset[Symbol] = frozenset()
     """What the exchange does not let be traded; not the bot's word."""
@@ -59,7 +59,7 @@ def after_heal(
         alerts=tuple(account.alerts.standing),
         intents=tuple(state.intents.values()),
         orders=frozenset(state.believed_orders()) | frozenset(state.believed_stops()),
-        closing=frozenset(t.key.symbol for t in state.tracked.values() if t.closing_reason),
+        closing=frozenset(t.key for t in state.tracked.values() if t.closing_reason),
         shut=shut,
         flatten=flatten,
     )
@@ -74,12 +74,13 @@ Cause = Callable[[AfterHeal, Mirror, str], bool]
 """Whether the cause of an alert stands, given what it is about."""
 
 
-def _held(_told: AfterHeal, mirror: Mirror, symbol: str) -> bool:
-    return any(str(key.symbol) == symbol for key in mirror.open_positions())
+def _held(_told: AfterHeal, mirror: Mirror, name: str) -> bool:
+    """*name* is a position's or a symbol's."""
+    return any(name in (key.name, str(key.symbol)) for key in mirror.open_positions())
 
 
-def _leaving(told: AfterHeal, mirror: Mirror, symbol: str) -> bool:
-    return _held(told, mirror, symbol) and any(str(each) == symbol for each in told.closing)
+def _leaving(told: AfterHeal, mirror: Mirror, name: str) -> bool:
+    return _held(told, mirror, name) and any(key.name == name for key in told.closing)
 
 
 def _any_held(_told: AfterHeal, mirror: Mirror, _symbol: str) -> bool:

@@ -144,12 +144,10 @@ class BingxExchange:
 
     async def positions(self, *, priority: Priority) -> Fact[tuple[Position, ...]]:
         """Open positions; incomplete when a row could not be read: what we cannot read may be open."""
-        return await self._ask.table(
-            requests.POSITIONS,
-            decode.POSITIONS,
-            lambda row: decode.position(row, self._names, hedge=self._account.hedge),
-            priority,
-        )
+        found = await self._ask.table(requests.POSITIONS, decode.POSITIONS, self._position, priority)
+        if found.complete:
+            self._account.hear_open((position.symbol for position in found.value), found.asked_ms)
+        return found
 
     async def balance(self, *, priority: Priority) -> Fact[Balance]:
         """The margin currency's balance; raises `ExchangeError` when the account does not list it."""
@@ -309,6 +307,8 @@ class BingxExchange:
         request = requests.submission(journaled, self._names)
         signed = Signed(journaled.signed_ms, journaled.window_ms)
         stop = journaled.intent.purpose is Purpose.PLACE_STOP
+        if journaled.intent.purpose in (Purpose.ENTER, Purpose.CLOSE):
+            self._account.sure(journaled.intent.symbol, self._clock.now_ms())
         if stop:
             self._stops.asked(journaled, journaled.signed_ms + self._caller.clock_offset_ms)
         answer = await self._caller.send(request, journaled.intent.priority, signed)
@@ -406,7 +406,7 @@ class BingxExchange:
 
     async def start_streams(self, symbols: Sequence[Symbol], listener: Listener) -> None:
         self._account.watch(symbols)
-        self._streams.start(symbols, listener)
+        self._streams.start(symbols, listener, self._config.read_mode)
 
     async def watch_marks(self, symbols: Sequence[Symbol]) -> None:
         """Add symbols to the running market stream."""
@@ -417,6 +417,14 @@ class BingxExchange:
 
     def _wire(self, symbol: Symbol | None) -> str | None:
         return None if symbol is None else self._names.wire(symbol)
+
+    def _position(self, row: wire.PositionRow) -> Position | None:
+        """Its rows tell the mode, seconds after a hand changed it."""
+        found = decode.position(row, self._names, hedge=self._account.hedge)
+        if found is not None and row.onlyOnePosition is not None:
+            now_ms = self._caller.exchange_now_ms()
+            self._account.hear_mode(hedge=not row.onlyOnePosition, exchange_ms=now_ms)
+        return found
 
     def _order(self, row: wire.OrderRow) -> Order:
         return decode.order(row, self._names, hedge=self._account.hedge)

@@ -53,8 +53,9 @@ class ConfigReader:
     async def read_mode(self, priority: Priority) -> bool:
         """Whether the account is in hedge mode; remembered for all that does not say so itself."""
         mode = await self._paced(requests.POSITION_MODE, decode.POSITION_MODE.of, priority)
-        self._account.hedge = mode.dualSidePosition
-        return self._account.hedge
+        now_ms = self._ask.caller.exchange_now_ms()
+        self._account.hear_mode(hedge=mode.dualSidePosition, exchange_ms=now_ms)
+        return mode.dualSidePosition
 
     async def _setting_of(self, symbol: Symbol, priority: Priority) -> HeardSetting:
         heard = self._account.fresh(symbol, self._ask.clock.now_ms() - SETTING_AGE_MAX_MS)

@@ -330,22 +330,24 @@ def _order_link(row: wire.OrderRow) -> str:
     return str(row.orderId) if row.triggerOrderId in (None, "", "0", 0) else str(row.triggerOrderId)
 
 
-def fill(row: wire.FillRow, names: Names, *, hedge: bool) -> Fill:
-    """One execution. It carries neither a client id nor a result: `with_results` adds that."""
+def fill(row: wire.FillRow, names: Names, hedged_at: Callable[[int], bool]) -> Fill:
+    """One execution, in the mode of its time (*hedged_at*). It carries neither a client id nor a result:
+    `FillReader` adds that."""
+    at_ms = _fill_ms(row)
     return Fill(
         symbol=names.symbol(row.symbol),
         trade_id=str(row.tradeId),
         order_id=str(row.orderId),
         client_id="",
         side=side(row.side),
-        position_side=position_side(row.positionSide, hedge=hedge),
+        position_side=position_side(row.positionSide, hedge=hedged_at(at_ms)),
         price=price(row.price),
         quantity=amount(row.volume),
         fee=-figure(row.commission),
         fee_currency=row.commissionAsset,
         realized_pnl=ZERO,
         maker=row.role == "maker",
-        at_ms=_fill_ms(row),
+        at_ms=at_ms,
     )
 
 

@@ -66,7 +66,7 @@ class FillReader:
         return each_once(found), False
 
     def _fill(self, row: wire.FillRow) -> Fill:
-        return decode.fill(row, self._names(), hedge=self._account.hedge)
+        return decode.fill(row, self._names(), self._account.hedged_at)
 
     async def _with_result(self, fill: Fill, priority: Priority) -> Fill:
         """The order's result, shared out by quantity."""

@@ -6,7 +6,7 @@ Every frame is packed with gzip, and the exchange's own `Ping` wants `Pong` as t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import msgspec
 
@@ -22,17 +22,30 @@ from holdfast.exchanges.bingx.stops import StopLedger
 from holdfast.exchanges.caller import Caller
 from holdfast.exchanges.decoding import BadAnswer
 from holdfast.exchanges.names import Names
-from holdfast.exchanges.port import ConfigNews, ExchangeError, Listener, News, StopNews, StreamState
+from holdfast.exchanges.port import (
+    ConfigNews,
+    ExchangeError,
+    Listener,
+    News,
+    PositionNews,
+    StopNews,
+    StreamState,
+)
 from holdfast.exchanges.stats import AdapterStats
 from holdfast.exchanges.streaming import Source, StreamKeeper, StreamLost
 
 USER = "user"
 MARKET = "market"
+MODE = "mode"
 PATH = "/swap-market"
 TOPICS_MAX = 200
 """Of one connection (80403 beyond it): prices of more symbols come by REST."""
 GAP_EVERY_S = 5.0
 """Unreadable events ask for the truth to be read again, but not oftener than this."""
+
+
+ReadMode = Callable[[Priority], Awaitable[bool]]
+"""Asks whether the account is in hedge mode, and remembers it; raises `ExchangeError`."""
 
 
 class BingxStreams:
@@ -64,19 +77,22 @@ class BingxStreams:
         self._keepalive_ms = keepalive_ms
         self._stats = stats
         self._listener: Listener | None = None
+        self._read_mode: ReadMode | None = None
         self._keepers: dict[str, StreamKeeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pinged: set[str] = set()
         self._symbols: list[Symbol] = []
+        self._unsure: list[tuple[str, bytes]] = []
+        """Events about positions that wait for the account's mode to be asked for."""
         self._key = ""
         self._key_renewed_ms = 0
         self._gap_s = float("-inf")
         self._gap_cause = ""
 
-    def start(self, symbols: Sequence[Symbol], listener: Listener) -> None:
+    def start(self, symbols: Sequence[Symbol], listener: Listener, read_mode: ReadMode) -> None:
         """Start both tasks and return; the market's only when there is something to watch."""
         require(self._listener is None, "streams are started once")
-        self._listener = listener
+        self._listener, self._read_mode = listener, read_mode
         self._symbols = list(dict.fromkeys(symbols))
         self._run(USER, self._user_source())
         if self._symbols:
@@ -190,11 +206,48 @@ class BingxStreams:
         news = events.user_news(head.e, body, self._names(), hedge=self._account.hedge)
         if news is None:
             self._stats.ignored_events["unknown kind"] += 1
-            return
+        elif all(self._account.sure_of(symbol) for symbol in _held_by(news)):
+            self._tell_all(news)
+        else:
+            self._unsure.append((head.e, body))
+            self._ask_mode()
+
+    async def _asked(self, ask: ReadMode) -> bool | None:
+        """None when there was no answer; then at least the positions are read again."""
+        try:
+            return await ask(Priority.PROTECT)
+        except ExchangeError as error:
+            self._gap(f"positions in an unknown mode: {error}")
+            return None
+
+    def _tell_all(self, news: events.Heard) -> None:
         for item in news:
             self._tell(self._named(item))
         if events.untold_fill(news):
             self._gap("an execution without its size")
+
+    def _ask_mode(self) -> None:
+        """Positions changed where none was known: somebody may have changed the mode before."""
+        if self._read_mode is None or (MODE in self._tasks and not self._tasks[MODE].done()):
+            return
+        self._tasks[MODE] = _named_task(self._learn_mode(self._read_mode), "bingx-position-mode")
+        self._tasks[MODE].add_done_callback(self._mode_asked)
+
+    def _mode_asked(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._ended(USER, task)
+
+    async def _learn_mode(self, ask: ReadMode) -> None:
+        hedge = await self._asked(ask)
+        while hedge is None:
+            await asyncio.sleep(GAP_EVERY_S)
+            hedge = await self._asked(ask)
+        unsure, self._unsure = self._unsure, []
+        for kind, event in unsure:
+            news = events.user_news(kind, event, self._names(), hedge=hedge) or ()
+            for symbol in _held_by(news):
+                self._account.sure(symbol, self._clock.now_ms())
+            self._tell_all(news)
 
     def _named(self, item: News) -> News:
         if not isinstance(item, StopNews):
@@ -271,6 +324,10 @@ class BingxStreams:
     def _tell(self, item: News) -> None:
         if self._listener is not None:
             self._listener(item)
+
+
+def _held_by(news: events.Heard) -> list[Symbol]:
+    return [item.symbol for item in news if isinstance(item, PositionNews)]
 
 
 def _refused(head: wire.EventHead) -> None:
