@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import ccxt.async_support as ccxt
-
-from bench.byhand import ACCOUNT_READS, ByHand, by_hand, holdings
-from bench.parts import built
+from bench.byhand import ByHand, hand_at
+from bench.parts import built, unpaced
 from bench.report import BenchFailed, Row, median
-from bench.simulator import KEY, SECRET, SYMBOLS, Simulator, simulator
+from bench.simulator import EXCHANGES, SYMBOLS, Simulator, simulator
+from bench.unified import READS, holdings, other_client
 from holdfast.decisions.step import Read, Want
 from holdfast.domain.account import Fact
 from holdfast.domain.intents import Priority
@@ -25,7 +24,6 @@ from holdfast.store.writer import QUIET_S
 HELD = 5
 BLOCKS, BLOCKS_QUICK = 8, 3
 PER_BLOCK = 8
-"""All-symbol reads are dear: more in one go would be refused for their weight."""
 READ_LAG_S = 1.0
 """The exchange's reads lag what was done by up to half a second."""
 SETTLE_MS = 5_000
@@ -43,15 +41,23 @@ class _Timed:
 
 
 def run(quick: bool, tell: Tell) -> list[Row]:
-    tell(f"cycle: {HELD} positions, blocks of {PER_BLOCK} cycles of each client in turn")
     logging.getLogger("ccxt").setLevel(logging.ERROR)
-    with simulator(latency_ms=0) as exchange:
+    return [row for name in EXCHANGES for row in _rows(name, quick, tell)]
+
+
+def _rows(name: str, quick: bool, tell: Tell) -> list[Row]:
+    tell(f"cycle: {name}, {HELD} positions, blocks of {PER_BLOCK} cycles of each client in turn")
+    with simulator(latency_ms=0, exchange=name, generous=True) as exchange:
         cost = asyncio.run(_measure(exchange, BLOCKS_QUICK if quick else BLOCKS))
-    return [_row(what, cost[ours], cost[other], AGAINST[other]) for what, ours in OURS for other in AGAINST]
+    return [
+        _row(f"{name}: {what}", cost[ours], cost[other], AGAINST[other])
+        for what, ours in OURS
+        for other in AGAINST
+    ]
 
 
 OURS = (
-    ("four reads, decoded", "reads"),
+    ("reads, decoded", "reads"),
     ("account step: reads, books compared, decided", "decided"),
     ("the same, written and shown", "step"),
 )
@@ -76,33 +82,28 @@ def _row(what: str, ours: list[float], reference: list[float], against: str) -> 
 
 async def _measure(exchange: Simulator, blocks: int) -> dict[str, list[float]]:
     """Processor time per cycle of each client, one figure a block; all threads of this process count."""
-    async with by_hand(exchange.url) as hand, built(exchange) as parts:
-        await holdings(hand, tuple(symbol.replace("/", "") for symbol in SYMBOLS[:HELD]))
+    async with hand_at(exchange) as hand, built(exchange) as parts, other_client(exchange) as other:
+        await holdings(other, exchange.exchange, SYMBOLS[:HELD])
         await asyncio.sleep(READ_LAG_S)
         await _prepare(parts.bot)
-        other = await other_client(exchange.url)
         clients = {
             "reads": _Timed(lambda: _reads(parts.bot)),
             "step": _Timed(lambda: _step(parts.bot)),
             "decided": _Timed(lambda: _decided(parts.bot)),
-            "ccxt": _Timed(lambda: _unified(other)),
+            "ccxt": _Timed(lambda: READS[exchange.exchange](other)),
             "hand": _Timed(lambda: _bare(hand)),
         }
-        try:
-            for _ in range(blocks + 1):
-                await _read_marks(parts.bot)
-                for client in clients.values():
-                    await _block(exchange, client, parts.bot)
-        finally:
-            await other.close()
+        for _ in range(blocks + 1):
+            await _read_marks(parts.bot)
+            for client in clients.values():
+                await _block(client, parts.bot)
         # The first block warms up: connections, caches, compiled statements.
         cost = {name: client.ms[1:] for name, client in clients.items()}
         return {**cost, "decided": clients["decided"].loop_ms[1:]}
 
 
-async def _block(exchange: Simulator, client: _Timed, bot: Bot) -> None:
+async def _block(client: _Timed, bot: Bot) -> None:
     """Ends when the books are durable, so that no block pays for the one before."""
-    exchange.reset_limits()
     began, loop_began = time.process_time(), time.thread_time()
     for _ in range(PER_BLOCK):
         await client.work()
@@ -119,6 +120,7 @@ async def _prepare(bot: Bot) -> None:
     """As `Bot.run` begins, without its tasks: cycles are run one by one instead."""
     exchange, account = bot.account.exchange, bot.account
     await exchange.open()
+    unpaced(bot)
     known = {symbol: exchange.instrument(symbol) for symbol in account.settings.symbols}
     account.state.instruments = {symbol: each for symbol, each in known.items() if each is not None}
     await account.memory.recall()
@@ -163,25 +165,5 @@ async def _step(bot: Bot) -> None:
 
 
 async def _bare(hand: ByHand) -> None:
-    for path in ACCOUNT_READS:
-        await hand.ask(path)
-
-
-async def other_client(url: str) -> Any:
-    """ccxt as its users use it, with every address replaced by the simulator's."""
-    options = {"fetchCurrencies": False, "fetchOpenOrders": {"warnWithoutSymbol": False}}
-    made = ccxt.binanceusdm({"apiKey": KEY, "secret": SECRET, "enableRateLimit": False, "options": options})
-    made.urls["api"] = {
-        f"fapi{kind}{version}": f"{url}/fapi/{version.lower() or 'v1'}"
-        for kind in ("Public", "Private")
-        for version in ("", "V2", "V3")
-    }
-    await made.load_markets()
-    return made
-
-
-async def _unified(other: Any) -> None:
-    await other.fetch_positions()
-    await other.fetch_open_orders(params={"trigger": True})
-    await other.fetch_open_orders()
-    await other.fetch_balance()
+    for path, params in hand.reads:
+        await hand.ask(path, **params)

@@ -7,11 +7,12 @@ import gc
 import random
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
-from bench.cycle import other_client
 from bench.report import Row
 from bench.simulator import KEY, SECRET, Simulator, simulator
+from bench.unified import other_client
 from holdfast.domain.secret import Secret
 from holdfast.exchanges.binance.adapter import BinanceExchange
 from holdfast.exchanges.factory import Credentials, make_exchange
@@ -77,7 +78,6 @@ async def _ours(exchange: Simulator) -> float:
 
 async def _others(exchange: Simulator) -> float:
     exchange.reset_limits()
-    cost, made = await _each(OTHERS, lambda: other_client(exchange.url))
-    for each in made:
-        await each.close()
+    async with AsyncExitStack() as stack:
+        cost, _made = await _each(OTHERS, lambda: stack.enter_async_context(other_client(exchange)))
     return cost

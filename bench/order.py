@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from bench.byhand import ByHand, by_hand
+from bench.byhand import BinanceByHand, by_hand
 from bench.parts import built
 from bench.report import BenchFailed, Row, median, p99
 from bench.simulator import Simulator, simulator
@@ -95,7 +95,7 @@ async def _enter(bot: Bot, context: GateContext) -> float:
     return ms
 
 
-async def _sell(hand: ByHand, bot: Bot) -> float:
+async def _sell(hand: BinanceByHand, bot: Bot) -> float:
     client_id = bot.account.ids.client_order_id("hand")
     began = time.perf_counter()
     await hand.order(

@@ -17,7 +17,8 @@ import httpx
 
 from bench.report import BenchFailed
 
-KEY, SECRET = "bench-key-0123456789", "bench-secret-0123456789"
+KEY, SECRET, PASSPHRASE = "bench-key-0123456789", "bench-secret-0123456789", "bench-passphrase"
+EXCHANGES = ("binance", "bingx", "bitget")
 WALLET = "100000"
 BASES = (
     "BTC ETH SOL BNB XRP ADA DOGE TRX AVAX LINK LTC BCH DOT UNI NEAR APT SUI ATOM ETC FIL".split()  # noqa: SIM905
@@ -33,6 +34,7 @@ class Simulator:
     url: str
     admin_url: str
     latency_ms: int
+    exchange: str = "binance"
 
     def truth(self) -> dict[str, Any]:
         return dict(self._get("/truth", account=KEY))
@@ -51,24 +53,40 @@ class Simulator:
 
 
 @contextmanager
-def simulator(*, latency_ms: int, symbols: tuple[str, ...] = SYMBOLS, seed: int = 11) -> Iterator[Simulator]:
-    """An exchange with one named account, ended with the block."""
+def simulator(
+    *,
+    latency_ms: int,
+    symbols: tuple[str, ...] = SYMBOLS,
+    seed: int = 11,
+    exchange: str = "binance",
+    generous: bool = False,
+    accounts: int = 1,
+) -> Iterator[Simulator]:
+    """An exchange with named accounts, ended with the block. *generous*: it counts no requests.
+
+    The first account's key is `KEY`, the others' are `key_of` their number.
+    """
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
-        accounts = Path(folder) / "accounts.json"
-        accounts.write_text(json.dumps([{"key": KEY, "secret": SECRET, "wallet": WALLET}]))
-        options = ["--port", "0", "--admin-port", "0", "--seed", str(seed), "--json"]
-        options += ["--latency-ms", str(latency_ms), "--accounts", str(accounts)]
-        options += ["--symbols", ",".join(symbols)]
-        command = [sys.executable, "-m", "holdfast", "simulator", *options]
+        file = Path(folder) / "accounts.json"
+        secrets = {"secret": SECRET, "wallet": WALLET, "passphrase": PASSPHRASE}
+        file.write_text(json.dumps([{"key": key_of(number), **secrets} for number in range(accounts)]))
+        options = ["--exchange", exchange, "--seed", str(seed), "--latency-ms", str(latency_ms)]
+        options += ["--accounts", str(file), "--symbols", ",".join(symbols)]
+        options += ["--generous"] if generous else []
+        command = [sys.executable, str(Path(__file__).with_name("serve.py")), *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=folder, env=_environment())
         try:
             told = _first_line(process)
-            yield Simulator(told["url"], told["admin_url"], latency_ms)
+            yield Simulator(told["url"], told["admin_url"], latency_ms, exchange)
         finally:
             process.terminate()
             process.wait(15)
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def key_of(number: int) -> str:
+    return f"{KEY}-{number}" if number else KEY
 
 
 def _environment() -> dict[str, str]:

@@ -18,6 +18,8 @@ class Limits:
     """Public requests of an address."""
     account_per_10s: int = 1_000
     """Requests with a key, of an address."""
+    share: float = 1.0
+    """Scales the endpoints' own figures (0: they are not counted)."""
     invalid_per_minute: int = 120
     """Refused requests of an account; more of them, and it is told to pause (109429) [?]."""
     pause_ms: int = 60_000

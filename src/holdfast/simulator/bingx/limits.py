@@ -43,9 +43,11 @@ class RateLimiter:
 
     def count_path(self, account_id: str, path: str, per_second: int, now_ms: int) -> None:
         """Raise 100410 beyond *per_second* requests of an account to one endpoint."""
+        if not self.limits.share:
+            return
         if (account_id, path) not in self._paths:
             self._paths[account_id, path] = window(SECOND_MS, sliding=self.limits.sliding)
-        if self._paths[account_id, path].add(1, now_ms) > per_second:
+        if self._paths[account_id, path].add(1, now_ms) > max(1, round(per_second * self.limits.share)):
             raise rate_limited()
 
     def check_pause(self, account_id: str, now_ms: int) -> None:
