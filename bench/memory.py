@@ -14,8 +14,7 @@ from bench.report import Row
 from bench.simulator import KEY, SECRET, Simulator, simulator
 from bench.unified import other_client
 from holdfast.domain.secret import Secret
-from holdfast.exchanges.binance.adapter import BinanceExchange
-from holdfast.exchanges.factory import Credentials, make_exchange
+from holdfast.exchanges.factory import Credentials, MadeExchange, make_exchange
 from holdfast.exchanges.shared import ExchangeShared
 from holdfast.runtime.clock import RealClock
 
@@ -60,7 +59,7 @@ async def _ours(exchange: Simulator) -> float:
     clock = RealClock()
     shared = ExchangeShared(clock=clock, random=random.Random(1))
 
-    async def make() -> BinanceExchange:
+    async def make() -> MadeExchange:
         made = make_exchange(
             "binance",
             credentials=Credentials(KEY, Secret(SECRET)),

@@ -13,7 +13,7 @@ from bench.parts import built
 from bench.report import BenchFailed, Row, median, p99
 from bench.simulator import Simulator, simulator
 from holdfast.decisions.gate import Approved, GateContext, Mode, OperatorState, Refused, Room, gate
-from holdfast.domain.account import PositionMode
+from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.intents import Accepted, Intent, Journaled, Priority, Purpose
 from holdfast.domain.invariant import require
 from holdfast.domain.numbers import ZERO
@@ -159,6 +159,8 @@ async def _context(bot: Bot) -> GateContext:
         balance=balance,
         expected_position_mode=PositionMode.ONE_WAY,
         actual_position_mode=PositionMode.ONE_WAY,
+        expected_margin_mode=MarginMode.CROSS,
+        actual_margin_mode=MarginMode.CROSS,
         can_trade=True,
         instrument=instrument,
         mark=mark,

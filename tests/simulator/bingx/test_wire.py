@@ -338,13 +338,13 @@ async def test_reads_lag_effects() -> None:
 
 
 async def test_orders_wait_until_a_funding_is_settled() -> None:
-    async with switched(settlement_ms=3_000) as running:
+    async with switched(settlement_ms=60_000) as running:
         raw = Raw(running)
         assert (await raw.order()).code == 0
         funding_ms = running.server.core.funding(BTC)[1]
         running.jump((funding_ms - running.clock.now_ms()) / 1_000 + 1)
         assert (await raw.order()).code == 101214
-        running.jump(3)
+        running.jump(60)
         assert (await raw.order()).code == 0
 
 
