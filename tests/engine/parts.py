@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -130,6 +130,7 @@ class FakeExchange:
     since: list[int] = field(default_factory=list)
     found: Lookup = NEVER
     rules: Mapping[Symbol, Instrument] = field(default_factory=dict)
+    remembered: list[Journaled] = field(default_factory=list)
 
     def budget(self) -> dict[str, float]:
         return {}
@@ -166,6 +167,9 @@ class FakeExchange:
     ) -> Lookup:
         self.asked.append(f"order {client_id or order_id}")
         return self.found
+
+    def remember_stops(self, asked: Iterable[Journaled]) -> None:
+        self.remembered.extend(asked)
 
     async def find_stop(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup:
         self.asked.append(f"stop {client_id}")

@@ -43,17 +43,22 @@ async def test_entry_is_protected_and_shutdown_ends_flat(
         assert running.bot.view.unprotected == ()
 
 
-async def test_a_stop_that_lost_its_name_still_protects_after_a_restart(tmp_path: Path) -> None:
-    """BingX keeps no client ids of stops: the new run finds one that covers, and places no second."""
-    async with world(tmp_path, exchange="bingx") as w:
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_restart_knows_its_stop_by_name(tmp_path: Path, exchange: str) -> None:
+    """Though BingX keeps no client ids of stops. One covers, a second is not placed."""
+    async with world(tmp_path, exchange=exchange) as w:
         async with w.bot() as running:
             w.strategy.wishes = {BTC: Direction.LONG}
             await running.until(lambda: bool(w.truth().positions), "a position")
             await running.until(lambda: not w.truth().unprotected_now, "a stop")
+            await running.until(lambda: names_of_stops(running.bot.account) != [], "its name")
             w.strategy.wishes = {}
+            names = names_of_stops(running.bot.account)
         async with w.bot() as running:
             await running.until(lambda: bool(running.bot.view.positions), "the position again")
             await asyncio.sleep(1.5)  # longer than a missing stop would be left missing
+            assert names_of_stops(running.bot.account) == names
+            assert all(map(running.bot.account.state.is_ours, names))
             (held,) = w.truth().positions
             assert (held.covered, held.stops_live) == (True, 1)
             assert running.bot.view.unprotected == ()
@@ -79,6 +84,10 @@ async def test_what_went_out_while_nobody_ran_is_no_loss(tmp_path: Path, exchang
             assert account.equity is not None
             assert account.equity.drawdown_ratio == account.equity.day_loss_ratio == 0
             await running.until(lambda: Refusal.DRAWDOWN not in account.breakers.blocks, "no block")
+
+
+def names_of_stops(account: Account) -> list[str]:
+    return [stop.client_id for stop in account.state.believed_stops().values()]
 
 
 def told_of(account: Account) -> list[str]:

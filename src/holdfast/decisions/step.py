@@ -317,8 +317,10 @@ def _due(fact: object, period_ms: int) -> int:
 
 
 def _book_reads(facts: Facts) -> Iterator[Want]:
-    """Orders and stops of each symbol that matters just now."""
+    """Orders and stops of each symbol that matters just now; together, for an exchange may have one list of
+    both and be asked but once."""
     symbols = {key.symbol for key in facts.positions} | {key.symbol for key in facts.tracked}
     for symbol in sorted(symbols):
-        yield Want(Read.STOPS, symbol, facts.stops_read_ms.get(symbol, 0) + facts.freshness.orders_ms)
-        yield Want(Read.ORDERS, symbol, facts.orders_read_ms.get(symbol, 0) + facts.freshness.orders_ms)
+        oldest_ms = min(facts.stops_read_ms.get(symbol, 0), facts.orders_read_ms.get(symbol, 0))
+        for read in (Read.STOPS, Read.ORDERS):
+            yield Want(read, symbol, oldest_ms + facts.freshness.orders_ms)

@@ -143,6 +143,8 @@ class Supervisor:
         for journaled in remembered.intents:
             state.intents[journaled.client_id] = journaled
             state.our_ids[journaled.client_id] = journaled.intent.purpose
+        stops = [each for each in remembered.intents if each.intent.purpose is Purpose.PLACE_STOP]
+        account.exchange.remember_stops(stops)
         for journaled in remembered.unbooked:
             account.entries_today += 1
             self.books.book_entry(journaled, account.started_ms)

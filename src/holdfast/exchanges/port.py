@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -20,7 +20,16 @@ from holdfast.domain.account import (
     Transfer,
 )
 from holdfast.domain.instrument import Instrument
-from holdfast.domain.intents import Accepted, Lookup, Outcome, Priority, Rejected, Unavailable, Unknown
+from holdfast.domain.intents import (
+    Accepted,
+    Journaled,
+    Lookup,
+    Outcome,
+    Priority,
+    Rejected,
+    Unavailable,
+    Unknown,
+)
 from holdfast.domain.orders import Fill, Order, PositionSide, Stop
 from holdfast.domain.symbol import Symbol
 
@@ -204,6 +213,13 @@ class Exchange(Protocol):
         ...
 
     async def find_stop(self, symbol: Symbol, client_id: str, *, priority: Priority) -> Lookup: ...
+
+    def remember_stops(self, asked: Iterable[Journaled]) -> None:
+        """Stops that earlier runs asked for and that may stand, as the journal has them.
+
+        Where the exchange keeps no names of stops, ours are known by this and by nothing else.
+        """
+        ...
 
     async def candles(
         self, symbol: Symbol, timeframe: str, limit: int, *, priority: Priority

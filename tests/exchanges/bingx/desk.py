@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from holdfast.domain.account import PositionMode
-from holdfast.domain.intents import Accepted, Outcome, Priority, Purpose
+from holdfast.domain.intents import Accepted, Journaled, Outcome, Priority, Purpose
 from holdfast.domain.orders import Order, PositionSide, Side
 from holdfast.domain.secret import Secret
 from holdfast.exchanges.bingx.adapter import BingxExchange
@@ -38,6 +38,7 @@ class Desk:
     hedge: bool
     heard: list[News] = field(default_factory=list)
     count: int = 0
+    sent: list[Journaled] = field(default_factory=list)
 
     @property
     def held_side(self) -> PositionSide:
@@ -49,7 +50,9 @@ class Desk:
         self.count += 1
         name = client_id or f"hf-{self.count}"
         meant = intent(**{"position_side": self.held_side, **changes})
-        return await self.exchange.submit(approved(meant, name, self.world.clock.now_ms()))
+        made = approved(meant, name, self.world.clock.now_ms())
+        self.sent.append(made.journaled)
+        return await self.exchange.submit(made)
 
     async def enter(self, client_id: str = "", **changes: Any) -> Accepted:
         outcome = await self.send(client_id, **changes)

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from holdfast.domain.account import MarginMode, PositionMode
+from holdfast.domain.account import Fact, MarginMode, PositionMode
 from holdfast.domain.intents import (
     Accepted,
     NotFound,
@@ -365,6 +366,59 @@ async def test_a_stop_of_another_life_is_unknown_never_not_found() -> None:
         assert isinstance(await d.stop("hf-stop"), Accepted)
         d.exchange._stops = StopLedger()  # as after a restart
         assert isinstance(await d.exchange.find_stop(BTC, "hf-stop", priority=P), Accepted)
+
+
+@both_modes
+@pytest.mark.parametrize("answered", [True, False])
+async def test_the_journal_gives_a_stop_its_name_back(answered: bool, mode: PositionMode) -> None:
+    """After a restart: by the exchange's id, or when no answer had come by what was asked for."""
+    async with desk(mode, request_timeout_s=0.3) as d:
+        await d.enter()
+        if not answered:
+            d.fault(kind="lost_reply", **PLACE)
+        outcome = await d.stop("hf-stop")
+        d.exchange._stops = StopLedger()  # as after a restart
+        known = outcome.exchange_id if isinstance(outcome, Accepted) else ""
+        d.exchange.remember_stops([replace(d.sent[-1], exchange_id=known)])
+        (stop,) = (await d.exchange.open_stops(BTC, priority=P)).value
+        assert stop.client_id == "hf-stop"
+        found = await d.exchange.find_stop(BTC, "hf-stop", priority=P)
+        assert isinstance(found, Accepted)
+        assert found.exchange_id == stop.stop_id
+        gone = await d.send(purpose=Purpose.CANCEL_STOP, target_client_id="hf-stop")
+        assert isinstance(gone, Accepted)
+        over = await d.exchange.find_stop(BTC, "hf-stop", priority=P)
+        assert isinstance(over, Accepted)
+        assert over.stop is not None
+        assert over.stop.status is StopStatus.CANCELLED
+
+
+async def test_orders_and_stops_wanted_together_are_one_question() -> None:
+    """They stand in one list. A failure is everybody's, and who gives up spoils nobody's next answer."""
+    async with desk() as d:
+        await d.enter()
+        await d.stop("hf-stop")
+        ask = d.exchange
+
+        async def both() -> list[object]:
+            reads = (ask.open_orders(BTC, priority=P), ask.open_stops(BTC, priority=P))
+            return await asyncio.gather(*reads, return_exceptions=True)
+
+        counted = d.fault(kind="delay", path="openOrders", delay_ms=30)
+        orders, stops = await both()
+        assert isinstance(orders, Fact)
+        assert isinstance(stops, Fact)
+        assert (orders.value, len(stops.value), orders.asked_ms) == ((), 1, stops.asked_ms)
+        assert d.world.server.faults.fired(counted) == 1
+        d.fault(kind="empty", path="openOrders", times=1)
+        assert [type(each) for each in await both()] == [ExchangeError, ExchangeError]
+        given_up = asyncio.create_task(ask.open_orders(BTC, priority=P))
+        joined = asyncio.create_task(ask.open_stops(BTC, priority=P))
+        await asyncio.sleep(0.01)
+        given_up.cancel()
+        with pytest.raises(ExchangeError, match="given up"):
+            await joined
+        assert len((await ask.open_stops(BTC, priority=P)).value) == 1
 
 
 async def test_a_foreign_stop_bears_no_name_of_ours() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -35,6 +35,7 @@ from holdfast.domain.orders import Fill, Order, Stop
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import decode, requests
+from holdfast.exchanges.binance.answers import same, stop_cancelled
 from holdfast.exchanges.binance.requests import Request
 from holdfast.exchanges.binance.streams import BinanceStreams
 from holdfast.exchanges.caller import Caller, Signed
@@ -231,6 +232,9 @@ class BinanceExchange:
         request = requests.find_stop(client_id)
         return await self._find(request, lambda body: self._found_stop(body, symbol, client_id), priority)
 
+    def remember_stops(self, asked: Iterable[Journaled]) -> None:
+        """The exchange keeps their names."""
+
     async def _find(self, request: Request, read: Callable[[bytes], Accepted], priority: Priority) -> Lookup:
         asked_ms = self._clock.now_ms()
         answer = await self._caller.send(request, priority)
@@ -318,7 +322,7 @@ class BinanceExchange:
             case Purpose.CANCEL_ORDER:
                 return self._found_order(body, intent.symbol, None)
             case Purpose.CANCEL_STOP:
-                return _stop_cancelled(body)
+                return stop_cancelled(body)
 
     async def set_leverage(self, symbol: Symbol, leverage: int) -> Outcome:
         """Applies to an open position too. The answer must name the leverage that was asked."""
@@ -381,12 +385,12 @@ class BinanceExchange:
 
     def _found_order(self, body: bytes, symbol: Symbol, client_id: str | None) -> Accepted:
         order = decode.order(decode.ORDER.read(body), self._names)
-        _same(order.symbol, symbol, order.client_id, client_id)
+        same(order.symbol, symbol, order.client_id, client_id)
         return Accepted(exchange_id=order.order_id, order=order)
 
     def _found_stop(self, body: bytes, symbol: Symbol, client_id: str) -> Accepted:
         stop = decode.stop(decode.ALGO.read(body), self._names)
-        _same(stop.symbol, symbol, stop.client_id, client_id)
+        same(stop.symbol, symbol, stop.client_id, client_id)
         return Accepted(exchange_id=stop.stop_id, stop=stop)
 
     def _read(self, what: str, read: Callable[[bytes], Accepted], body: bytes) -> Accepted | Unknown:
@@ -438,19 +442,6 @@ def _among(
         return None if symbol is None else (symbol, read(row, fact.asked_ms, fact.answered_ms))
 
     return convert
-
-
-def _same(symbol: Symbol, asked: Symbol, client_id: str, asked_id: str | None) -> None:
-    """An answer about another order proves nothing about ours."""
-    if symbol != asked or (asked_id is not None and client_id != asked_id):
-        raise BadAnswer(f"expected an answer about {asked} {asked_id or ''}, found {symbol} {client_id}")
-
-
-def _stop_cancelled(body: bytes) -> Accepted:
-    row = decode.ALGO_CANCEL.read(body)
-    if row.code != 200:
-        raise BadAnswer(f"expected code 200, found {row.code}")
-    return Accepted(exchange_id=str(row.algoId))
 
 
 if TYPE_CHECKING:

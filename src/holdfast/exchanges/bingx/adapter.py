@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,6 +40,7 @@ from holdfast.exchanges.bingx.asking import Asking
 from holdfast.exchanges.bingx.config import ConfigReader
 from holdfast.exchanges.bingx.decode import Listed
 from holdfast.exchanges.bingx.fills import FillReader
+from holdfast.exchanges.bingx.listing import OpenOrders
 from holdfast.exchanges.bingx.requests import Request
 from holdfast.exchanges.bingx.stops import CLOCK_SLACK_MS, StopLedger
 from holdfast.exchanges.bingx.streams import BingxStreams
@@ -85,6 +86,7 @@ class BingxExchange:
         self._stops = stops
         self._margin_currency = margin_currency
         self._ask = Asking(caller, clock, stats)
+        self._open = OpenOrders(self._ask)
         self._config = ConfigReader(self._ask, lambda: self._names, account)
         self._fills = FillReader(self._ask, lambda: self._names, account, pages_max=fills_pages_max)
         self.stats = stats
@@ -159,18 +161,14 @@ class BingxExchange:
 
     async def open_orders(self, symbol: Symbol | None, *, priority: Priority) -> Fact[tuple[Order, ...]]:
         """What is no stop in the one list of open orders."""
-        return await self._ask.table(
-            requests.open_orders(self._wire(symbol)),
-            decode.OPEN_ORDERS,
-            lambda row: None if decode.is_stop(row) else self._order(row),
-            priority,
+        return await self._open.read(
+            self._wire(symbol), lambda row: None if decode.is_stop(row) else self._order(row), priority
         )
 
     async def open_stops(self, symbol: Symbol | None, *, priority: Priority) -> Fact[tuple[Stop, ...]]:
         """Every conditional order: stops, profits and triggers stand in the list of open orders."""
-        return await self._ask.table(
-            requests.open_orders(self._wire(symbol)),
-            decode.OPEN_ORDERS,
+        return await self._open.read(
+            self._wire(symbol),
             lambda row: self._stops.named(self._stop(row)) if decode.is_stop(row) else None,
             priority,
         )
@@ -220,6 +218,14 @@ class BingxExchange:
         if isinstance(found, NotFound) and not stop_id:
             return Unknown(cause="the exchange keeps no client ids of stops: not found proves nothing")
         return found
+
+    def remember_stops(self, asked: Iterable[Journaled]) -> None:
+        """By the exchange's id, or where no answer had come by what was asked for."""
+        for each in asked:
+            if each.exchange_id:
+                self._stops.placed(each.client_id, each.exchange_id)
+            else:
+                self._stops.asked(each, each.signed_ms + self._caller.clock_offset_ms)
 
     async def _find_asked(self, wire_id: str, client_id: str, asked_ms: int, priority: Priority) -> Lookup:
         """Among everything placed since it was asked for, open or over."""

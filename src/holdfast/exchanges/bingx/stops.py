@@ -1,7 +1,7 @@
 """Which stops are ours: the exchange does not promise to keep a stop's client id.
 
-What this process placed is known by the exchange's id, from the answer; and while no answer came, by
-what was asked for: instrument, sides, trigger and size. After a restart nothing of it is known.
+What we placed is known by the exchange's id, from the answer; and while no answer came, by what was asked
+for: instrument, sides, trigger and size. After a restart the journal tells both again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Asked:
 
 
 class StopLedger:
-    """The names of the stops that this process placed."""
+    """The names of the stops that we placed."""
 
     def __init__(self) -> None:
         self._asked: dict[str, Asked] = {}

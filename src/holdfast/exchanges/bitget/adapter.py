@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.decisions.gate import Approved
@@ -203,6 +203,12 @@ class BitgetExchange:
                     return Unknown(cause=f"{refused.code} {refused.message}")
                 case word:
                     return word
+
+    def remember_stops(self, asked: Iterable[Journaled]) -> None:
+        """Lists tell their names; positions, which name a stop by its id, do not."""
+        for each in asked:
+            if each.exchange_id:
+                self._census.placed(each.exchange_id, each.client_id, each.intent.trigger_source)
 
     async def candles(
         self, symbol: Symbol, timeframe: str, limit: int, *, priority: Priority
