@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import cycle, drills, memory, order, protect, step, store
+from bench import budget, cycle, drills, memory, order, protect, step, store
 from bench.report import BenchFailed, Report, Row, now_text, processor_ticks, stolen_pct
 
 Bench = Callable[[bool, Callable[[str], None]], list[Row]]
@@ -16,6 +16,7 @@ BENCHES: dict[str, Bench] = {
     "protect": protect.run,
     "cycle": cycle.run,
     "order": order.run,
+    "budget": budget.run,
     "store": store.run,
     "step": step.run,
     "memory": memory.run,
@@ -23,7 +24,8 @@ BENCHES: dict[str, Bench] = {
 }
 ABOUT = """\
 protect   fill → stop confirmed, and 20 positions flat, in round trips of 50 ms
-cycle     processor time of one supervision cycle against ccxt and against hand-made requests
+cycle     processor time of one supervision cycle on each exchange against ccxt and against hand-made requests
+budget    an emergency's request beside saturated observing, against one alone
 order     an entry with its journal against the same request signed by hand
 store     durable writes: alone, together, and an urgent one before which many wait
 step      the decision alone, by number of positions

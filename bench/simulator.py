@@ -47,6 +47,10 @@ class Simulator:
         """Many benchmarks in a minute would use up what one bot may ask in a minute."""
         httpx.post(f"{self.admin_url}/reset-limits", json={}, timeout=30).raise_for_status()
 
+    def fault(self, fault: dict[str, Any]) -> None:
+        """Make something go wrong from now on."""
+        httpx.post(f"{self.admin_url}/faults", json=fault, timeout=30).raise_for_status()
+
     def _get(self, path: str, **query: str) -> Any:
         answer = httpx.get(f"{self.admin_url}{path}", params=query, timeout=30)
         return answer.raise_for_status().json()
