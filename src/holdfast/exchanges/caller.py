@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from holdfast.domain.intents import Priority, Rejected, Unavailable, Unknown
+from holdfast.domain.intents import Priority, Rejected, RejectReason, Unavailable, Unknown
 from holdfast.domain.protocols import Clock
 from holdfast.exchanges.decoding import BadAnswer
 from holdfast.exchanges.governor import Governor, Held
@@ -28,6 +28,7 @@ class AnyRequest(Protocol):
     def costs(self) -> Costs: ...
 
 
+T = TypeVar("T")
 Q = TypeVar("Q", bound=AnyRequest)
 Q_contra = TypeVar("Q_contra", bound=AnyRequest, contravariant=True)
 
@@ -174,3 +175,13 @@ class Caller(Generic[Q]):
         if isinstance(word, Unknown) and not word.mapped:
             note(self._stats.gaps, word.cause)
         return word
+
+
+async def if_listed(asking: Awaitable[T]) -> T | None:
+    """What a read of one symbol gives; None when the exchange does not list that symbol."""
+    try:
+        return await asking
+    except ExchangeError as error:
+        if isinstance(error.outcome, Rejected) and error.outcome.reason is RejectReason.SYMBOL:
+            return None
+        raise

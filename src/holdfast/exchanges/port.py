@@ -227,7 +227,9 @@ class Exchange(Protocol):
         """The last *limit* bars, oldest first; the last one may be still open."""
         ...
 
-    async def marks(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Mark]: ...
+    async def marks(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Mark]:
+        """Mark prices; a symbol that the exchange does not list is left out."""
+        ...
 
     async def quotes(self, symbols: Sequence[Symbol], *, priority: Priority) -> Mapping[Symbol, Quote]:
         """Best bid and ask; a symbol without both, or with an unreadable answer, is left out."""

@@ -116,13 +116,13 @@ def test_settings_of_symbols_are_joined_and_must_agree() -> None:
     """Leverage is the mode's: of the cross margin, or the higher isolated one."""
     cross = decode.ACCOUNT.read(json.dumps(ACCOUNT))
     isolated = decode.ACCOUNT.read(json.dumps({**ACCOUNT, "marginMode": "isolated"}))
-    config = decode.account_config({BTC: cross})
+    config = decode.account_config({BTC: cross}, can_trade=True)
     assert (config.position_mode, config.leverage[BTC]) == (PositionMode.ONE_WAY, 20)
-    config = decode.account_config({BTC: isolated})
+    config = decode.account_config({BTC: isolated}, can_trade=True)
     assert (config.margin_mode[BTC], config.leverage[BTC]) == (MarginMode.ISOLATED, 7)
     other = decode.ACCOUNT.read(json.dumps({**ACCOUNT, "posMode": "hedge_mode"}))
     with pytest.raises(BadAnswer):
-        decode.account_config({BTC: cross, NAMES.symbol("ETHUSDT"): other})
+        decode.account_config({BTC: cross, NAMES.symbol("ETHUSDT"): other}, can_trade=True)
 
 
 # --- sides ---------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ READERS: dict[str, tuple[Read, Any]] = {
         [BALANCE],
     ),
     "account/account": (
-        lambda b: decode.account_config({BTC: decode.ACCOUNT.read(decode.data(b))}),
+        lambda b: decode.account_config({BTC: decode.ACCOUNT.read(decode.data(b))}, can_trade=True),
         ACCOUNT,
     ),
     "order/detail": (lambda b: decode.order(decode.ORDER.read(decode.data(b)), NAMES), ORDER),

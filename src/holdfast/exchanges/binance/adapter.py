@@ -38,7 +38,7 @@ from holdfast.exchanges.binance import decode, requests
 from holdfast.exchanges.binance.answers import same, stop_cancelled
 from holdfast.exchanges.binance.requests import Request
 from holdfast.exchanges.binance.streams import BinanceStreams
-from holdfast.exchanges.caller import Caller, Signed
+from holdfast.exchanges.caller import Caller, Signed, if_listed
 from holdfast.exchanges.decoding import BadAnswer, NotJson, Rows, Table, each_once
 from holdfast.exchanges.hub import Hub
 from holdfast.exchanges.names import Names
@@ -294,8 +294,10 @@ class BinanceExchange:
         wanted = {self._names.wire(symbol): symbol for symbol in symbols}
         found: dict[Symbol, R] = {}
         for request in make(tuple(sorted(wanted))):
-            fact = await self._fact(request, lambda body: body, priority)
-            listed = fact.value if fact.value[:1] == b"[" else b"[" + fact.value + b"]"
+            fact = await if_listed(self._fact(request, lambda body: body, priority))
+            if fact is None:
+                continue
+            listed = b"[" + fact.value + b"]" if fact.value[:1] == b"{" else fact.value
             convert = _among(wanted, read, fact)
             found.update(self._rows(request, table, convert, listed).values)
         return found

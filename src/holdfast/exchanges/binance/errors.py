@@ -44,7 +44,7 @@ REJECTED: Mapping[int, RejectReason] = {
     -4116: _R.DUPLICATE_ID,
     -4130: _R.STOP_EXISTS,
     **dict.fromkeys((-2011, -2013), _R.NOT_FOUND),
-    -2022: _R.NOTHING_TO_REDUCE,
+    **dict.fromkeys((-2022, -4509), _R.NOTHING_TO_REDUCE),  # -4509: a closePosition stop without a position
     -4118: _R.REDUCE_BLOCKED,
     **dict.fromkeys((-2018, -2019, -2027, -2028, -4050, -4051), _R.MARGIN),
     -4164: _R.NOTIONAL_TOO_SMALL,

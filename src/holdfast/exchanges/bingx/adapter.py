@@ -44,7 +44,7 @@ from holdfast.exchanges.bingx.listing import OpenOrders
 from holdfast.exchanges.bingx.requests import Request
 from holdfast.exchanges.bingx.stops import CLOCK_SLACK_MS, StopLedger
 from holdfast.exchanges.bingx.streams import BingxStreams
-from holdfast.exchanges.caller import Caller, Signed
+from holdfast.exchanges.caller import Caller, Signed, if_listed
 from holdfast.exchanges.decoding import BadAnswer
 from holdfast.exchanges.hub import Hub
 from holdfast.exchanges.names import Names
@@ -300,7 +300,9 @@ class BingxExchange:
         wanted = {self._names.wire(symbol): symbol for symbol in symbols}
         found: dict[Symbol, R] = {}
         for request in make(tuple(sorted(wanted))):
-            fact = await self._ask.fact(request, lambda body: body, priority)
+            fact = await if_listed(self._ask.fact(request, lambda body: body, priority))
+            if fact is None:
+                continue
             rows = self._ask.rows(request, table, among(wanted, read, fact), fact.value)
             found.update(rows.values)
         return found

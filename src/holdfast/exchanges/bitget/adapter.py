@@ -282,7 +282,9 @@ class BitgetExchange:
 
     async def _send(self, request: Request, journaled: Journaled) -> Answer | Word:
         signed = Signed(journaled.signed_ms, journaled.window_ms)
-        return await self._caller.send(request, journaled.intent.priority, signed)
+        answer = await self._caller.send(request, journaled.intent.priority, signed)
+        self._settings.answered(answer)
+        return answer
 
     async def _place_order(self, journaled: Journaled) -> Outcome:
         """The answer only says that it was taken; order/detail says what became of it."""

@@ -264,14 +264,14 @@ def transfer(row: wire.BillRow) -> Transfer:
     return Transfer(transfer_id=row.billId, currency=row.coin, change=number(row.amount), at_ms=row.cTime)
 
 
-def account_config(read: dict[Symbol, wire.AccountData]) -> AccountConfig:
+def account_config(read: dict[Symbol, wire.AccountData], *, can_trade: bool) -> AccountConfig:
     """What the account's answers for some symbols say together; they must agree on the position mode."""
     modes = {word(POSITION_MODES, row.posMode, "position mode") for row in read.values()}
     if len(modes) != 1:
         raise BadAnswer(f"expected one position mode, found {len(modes)}")
     return AccountConfig(
         position_mode=modes.pop(),
-        can_trade=True,  # no answer tells; a key without the right is refused with 40014
+        can_trade=can_trade,
         multi_assets=any(row.assetMode == "union" for row in read.values()),
         leverage={symbol: leverage(row) for symbol, row in read.items()},
         margin_mode={symbol: margin_mode(row.marginMode) for symbol, row in read.items()},

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.domain.account import AccountConfig, Fact, MarginMode, Position
-from holdfast.domain.intents import Priority
+from holdfast.domain.intents import Priority, Rejected
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bitget import decode, requests, wire
 from holdfast.exchanges.bitget.asking import Asker
+from holdfast.exchanges.caller import Word
 from holdfast.exchanges.names import Names
+from holdfast.exchanges.transport import Answer
 
+NO_PERMISSION = "40014"
 AT_ONCE = 5
 """Settings are asked for symbol by symbol, ten times a second at most: so many with each question."""
 
@@ -36,6 +39,7 @@ class Settings:
         self._margin_modes: dict[Symbol, MarginMode] = {}
         self._used: dict[Symbol, None] = {}
         """Symbols this account has to do with, in the order it began to."""
+        self._can_trade = True
 
     def uses(self, symbol: Symbol) -> None:
         """The account has to do with it from now on."""
@@ -46,6 +50,13 @@ class Settings:
         for position in positions:
             self.uses(position.symbol)
             self._margin_modes[position.symbol] = position.margin_mode
+
+    def answered(self, answer: Answer | Word) -> None:
+        """What came of a request to trade: no question tells whether the key may."""
+        if isinstance(answer, Answer):
+            self._can_trade = True
+        elif isinstance(answer, Rejected) and answer.code == NO_PERMISSION:
+            self._can_trade = False
 
     def forget(self, symbol: Symbol) -> None:
         """It may be otherwise by now."""
@@ -66,7 +77,8 @@ class Settings:
         known = {symbol: self._known[symbol] for symbol in wanted if symbol in self._known}
 
         def joined() -> AccountConfig:
-            return decode.account_config({symbol: setting.row for symbol, setting in known.items()})
+            rows = {symbol: setting.row for symbol, setting in known.items()}
+            return decode.account_config(rows, can_trade=self._can_trade)
 
         config = self._asker.sane("account", joined)
         asked_ms = min(setting.asked_ms for setting in known.values())

@@ -10,7 +10,7 @@ from aiohttp import web
 from holdfast.domain.protocols import Clock
 from holdfast.simulator.binance.auth import check_signature, check_time, checked_key
 from holdfast.simulator.binance.control import CATEGORIES
-from holdfast.simulator.binance.errors import no_such_path, refused
+from holdfast.simulator.binance.errors import no_such_path, refused, unknown_key
 from holdfast.simulator.binance.params import Params
 from holdfast.simulator.binance.races import fill_first
 from holdfast.simulator.binance.routes import ROUTES, Door, Route
@@ -95,6 +95,8 @@ class BinanceApp(WireApp[Params, Call]):
         if route.door is not Door.NOTHING:
             call.key = checked_key(arrived.key)
             call.owner = self._caller(arrived, route)
+        if changes(arrived.method, route) and not call.account.can_trade:
+            raise unknown_key(arrived.address)
         if route.orders != (0, 0):
             call.headers |= limiter.count_orders(call.account_id, *route.orders, call.now_ms)
         if call.raced and arrived.method == "DELETE":
@@ -124,6 +126,11 @@ class BinanceApp(WireApp[Params, Call]):
         if "listenKey" in arrived.params:
             place.names.append(arrived.params.text("listenKey"))
         return place
+
+
+def changes(method: str, route: Route) -> bool:
+    """What a key needs the right to trade for."""
+    return route.door is Door.SIGNATURE and method != "GET"
 
 
 def socket_place(path: str) -> Place | None:
