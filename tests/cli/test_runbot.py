@@ -12,28 +12,31 @@ from tests.console.views import view
 
 
 @pytest.mark.parametrize(
-    ("state", "unprotected", "not_durable", "status"),
+    ("state", "unprotected", "not_durable", "lease_lost", "status"),
     [
-        (LiquidationState.COMPLETED, (), "", Exit.FINE),
-        (LiquidationState.SKIPPED, (), "", Exit.FINE),
-        (None, (), "", Exit.FINE),
-        (LiquidationState.PARTIAL, (), "", Exit.FAILED),
-        (LiquidationState.FAILED, (), "", Exit.FAILED),
-        (LiquidationState.COMPLETED, (), "exits (1): disk full", Exit.FAILED),
-        (None, (), "exits (1): disk full", Exit.FAILED),
-        (LiquidationState.PARTIAL, ("BTC/USDT:USDT",), "", Exit.GUARANTEE_VIOLATED),
-        (LiquidationState.FAILED, ("BTC/USDT:USDT",), "exits (1): disk full", Exit.GUARANTEE_VIOLATED),
+        (LiquidationState.COMPLETED, (), "", False, Exit.FINE),
+        (LiquidationState.SKIPPED, (), "", False, Exit.FINE),
+        (None, (), "", False, Exit.FINE),
+        (None, (), "", True, Exit.FAILED),
+        (LiquidationState.PARTIAL, (), "", False, Exit.FAILED),
+        (LiquidationState.FAILED, (), "", False, Exit.FAILED),
+        (LiquidationState.COMPLETED, (), "exits (1): disk full", False, Exit.FAILED),
+        (None, (), "exits (1): disk full", False, Exit.FAILED),
+        (LiquidationState.PARTIAL, ("BTC/USDT:USDT",), "", False, Exit.GUARANTEE_VIOLATED),
+        (LiquidationState.FAILED, ("BTC/USDT:USDT",), "exits (1): disk full", False, Exit.GUARANTEE_VIOLATED),
     ],
 )
 def test_exit_status_tells_the_worst(
     state: LiquidationState | None,
     unprotected: tuple[str, ...],
     not_durable: str,
+    lease_lost: bool,
     status: Exit,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     result = None if state is None else LiquidationResult(state=state)
-    assert ended(result, view(unprotected=unprotected), not_durable) is status
+    assert ended(result, view(unprotected=unprotected), not_durable, lease_lost=lease_lost) is status
     said = capsys.readouterr().err
     assert ("WITHOUT A STOP: BTC" in said) == bool(unprotected)
+    assert ("another instance has taken the account over" in said) == lease_lost
     assert ("NOT WRITTEN: exits (1): disk full" in said) == bool(not_durable)

@@ -64,6 +64,7 @@ def facts(**changes: Any) -> BreakerFacts:
         equity=track(),
         entries={},
         unresolved=(),
+        handover_until_ms=0,
         asking_since_ms=NOW_MS - 3_600_000,
     )
     return replace(base, **changes)
@@ -98,6 +99,7 @@ def test_nothing_wrong_blocks_nothing() -> None:
         (Refusal.CLOCK_SKEW, {"clock_uncertainty_ms": -251}),
         (Refusal.CLOCK_SKEW, {"clock_uncertainty_ms": None}),
         (Refusal.RATE_LIMITED, {"rate_limited_until_ms": NOW_MS + 1}),
+        (Refusal.TAKEN_OVER, {"handover_until_ms": NOW_MS + 1}),
         (Refusal.SOCKET_DOWN, {"socket_down_since_ms": NOW_MS - 300_001}),
         (Refusal.STORE_UNWRITABLE, {"store_writable": False}),
         (Refusal.UNPROTECTED, {"naked_since_ms": NOW_MS - 2_000}),
@@ -143,6 +145,7 @@ def test_a_bad_mark_blocks_its_symbol_only(refusal: Refusal, price_mark: Mark | 
         {"positions_asked_ms": NOW_MS - 60_000},
         {"clock_uncertainty_ms": 250},
         {"rate_limited_until_ms": NOW_MS},
+        {"handover_until_ms": NOW_MS},
         {"socket_down_since_ms": NOW_MS - 300_000},
         {"operations": operations(1, 50)},
         {"operations": operations(19, 19)},

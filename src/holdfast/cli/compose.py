@@ -74,6 +74,7 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
             base_url=loaded.base_url or None,
             ws_url=loaded.ws_url or None,
             holder=f"{socket.gethostname()}:{os.getpid()}",
+            host=socket.gethostname(),
             config_hash=loaded.hash,
             log_problem=logs.problem,
         )

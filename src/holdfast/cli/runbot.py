@@ -131,7 +131,8 @@ async def _run(loaded: Loaded, home: Home, clock: Clock, listening: socket, pare
             watch.cancel()
             botfile.remove(home)
             await server.stop()
-        return ended(result, built.bot.view, built.bot.not_durable)
+        bot = built.bot
+        return ended(result, bot.view, bot.not_durable, lease_lost=bot.lease_lost)
 
 
 async def _look_first(built: Built, home: Home, loaded: Loaded) -> None:
@@ -175,9 +176,11 @@ def _greet(loaded: Loaded, home: Home, where: BotFile) -> None:
         say(f"warning: {warning}")
 
 
-def ended(result: LiquidationResult | None, view: View, not_durable: str) -> int:
+def ended(result: LiquidationResult | None, view: View, not_durable: str, *, lease_lost: bool) -> int:
     """Say how the shutdown ended, and its exit status (R4.7). *not_durable*: what the store did not take."""
-    if result is None:
+    if lease_lost:
+        say(f"another instance has taken the account over; {len(view.positions)} positions are left to it")
+    elif result is None:
         say(f"ended without a liquidation; {len(view.positions)} positions keep their stops")
     else:
         say(
@@ -193,4 +196,4 @@ def ended(result: LiquidationResult | None, view: View, not_durable: str) -> int
         say(f"WITHOUT A STOP: {', '.join(view.unprotected)}")
         return Exit.GUARANTEE_VIOLATED
     fine = result is None or result.state in (LiquidationState.COMPLETED, LiquidationState.SKIPPED)
-    return Exit.FINE if fine and not not_durable else Exit.FAILED
+    return Exit.FINE if fine and not not_durable and not lease_lost else Exit.FAILED

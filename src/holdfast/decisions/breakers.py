@@ -100,6 +100,8 @@ class BreakerFacts:
     """When entries were sent, per symbol."""
     unresolved: tuple[Journaled, ...]
     """Requests whose outcome is not proven."""
+    handover_until_ms: int
+    """Until then orders of the instance that had the account before may still take effect (G27)."""
     asking_since_ms: int
     """When this run began: before, nobody could ask what became of them."""
 
@@ -230,6 +232,8 @@ def _house_causes(look: _Look) -> Iterator[Cause]:
     facts, limits = look.facts, look.limits
     if not facts.store_writable:
         yield Block(Refusal.STORE_UNWRITABLE), "the last write failed"
+    if facts.now_ms < facts.handover_until_ms:
+        yield Block(Refusal.TAKEN_OVER), f"for {facts.handover_until_ms - facts.now_ms} ms"
     if facts.naked_since_ms is not None and facts.now_ms - facts.naked_since_ms >= MISSING_AFTER_MS:
         yield Block(Refusal.UNPROTECTED), f"no stop for {facts.now_ms - facts.naked_since_ms} ms"
     errors = Block(Refusal.ERROR_RATE)

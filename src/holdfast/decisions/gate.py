@@ -76,6 +76,7 @@ class Refusal(StrEnum):
     COOLDOWN = "cooldown"
     RATE_LIMITED = "rate_limited"
     STORE_UNWRITABLE = "store_unwritable"
+    TAKEN_OVER = "taken_over"
     DRAWDOWN = "drawdown"
     ERROR_RATE = "error_rate"
     UNPROTECTED = "unprotected"

@@ -30,6 +30,7 @@ WORDS: Mapping[Refusal, str] = {
     Refusal.COOLDOWN: "the last entry is less than cooldown_sec ago",
     Refusal.RATE_LIMITED: "the exchange asked us to slow down; this lifts by itself",
     Refusal.STORE_UNWRITABLE: "the journal cannot be written; check the disk",
+    Refusal.TAKEN_OVER: "another instance traded this account a moment ago; this lifts within seconds",
     Refusal.DRAWDOWN: "equity fell too far; reset the peak or change the threshold",
     Refusal.ERROR_RATE: "too many order operations failed lately; look at the log",
     Refusal.UNPROTECTED: "a position of ours has no stop; this lifts when it has one or is closed",

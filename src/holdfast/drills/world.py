@@ -290,6 +290,7 @@ class World:
             base_url=self.settings.address,
             ws_url=f"ws://{HOST}:{STREAM_PORT}",
             holder=life.process.name,
+            host="drill" if life.alone else "",
             connector=self.network.connector,
             disk=self.files,
             log_problem=life.logs.problem,

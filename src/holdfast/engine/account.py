@@ -63,6 +63,8 @@ class Account:
     started_ms: int = 0
     price_source: str = "rest"
     socket_down_since_ms: int | None = None
+    handover_until_ms: int = 0
+    """Until then what another instance sent before we took its lease may still take effect."""
     rate_limited_until_ms: int = 0
     budget_short_until_ms: int = 0
     """Until then it is said that our own budget held a question back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -35,11 +35,14 @@ from holdfast.store.bans import BanFile
 from holdfast.store.database import Store, open_store
 from holdfast.store.errors import StoreError
 from holdfast.store.home import Home
-from holdfast.store.lease import take_lease
+from holdfast.store.lease import Claim, claim_lease, release_lease
 from holdfast.store.operator import operator_of, set_operator
 from holdfast.store.writer import Blocking, GroupWriter
 from holdfast.strategies.base import Strategy
 from holdfast.strategies.registry import make_strategy
+
+HANDOVER_MS = 10_000
+"""So long an order of another instance may be under way: longer than a receive window, clocks allowed for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class Place:
     """None = at the same host."""
     holder: str
     """Who takes the lease: host and process, for people."""
+    host: str
+    """On which machine the home's lock is held; "" = it is not held, and its last bot may live."""
     config_hash: str = ""
     connector: Callable[[], aiohttp.BaseConnector] | None = None
     """Another network than TCP."""
@@ -134,10 +139,11 @@ async def _memory(
     clock, blocking = place.clock, place.blocking
     store = await blocking(lambda: place.open_store(place.home.database))
     stack.callback(store.close)
-    epoch = await blocking(lambda: store.write(lambda c: _take_over(c, settings, place)))
+    claim = await blocking(lambda: store.write(lambda c: _take_over(c, settings, place)))
     audit_file = AuditFile(place.home.audit, store, clock.now_ms, place.disk)
     writer = GroupWriter(store, blocking, project=audit_file.catch_up)
     stack.push_async_callback(_close_writer, writer, blocking, audit_file, place.log)
+    stack.push_async_callback(_release, writer, settings.account_id, claim.epoch)
     memory = StoreMemory(
         store=store,
         writer=writer,
@@ -146,10 +152,17 @@ async def _memory(
         account_id=settings.account_id,
         user_id=settings.user_id,
         exchange=settings.exchange,
-        lease_epoch=epoch,
+        lease_epoch=claim.epoch,
+        handover_until_ms=clock.now_ms() + HANDOVER_MS if claim.from_other else 0,
         log=place.log,
     )
-    return memory, Files(place, audit_file, writer), epoch
+    return memory, Files(place, audit_file, writer), claim.epoch
+
+
+async def _release(writer: GroupWriter, account_id: str, epoch: int) -> None:
+    """Nobody has to wait for a lease whose holder ended in order."""
+    with suppress(StoreError):
+        await writer.submit(lambda c: release_lease(c, account_id, epoch))
 
 
 async def _close_writer(writer: GroupWriter, blocking: Blocking, file: AuditFile, log: LogLine) -> None:
@@ -159,10 +172,10 @@ async def _close_writer(writer: GroupWriter, blocking: Blocking, file: AuditFile
         log("error.audit_file", {"text": file.problem})
 
 
-def _take_over(connection: Connection, settings: BotSettings, place: Place) -> int:
-    """Take the lease, say so, and start to trade where nobody ever ordered otherwise."""
+def _take_over(connection: Connection, settings: BotSettings, place: Place) -> Claim:
+    """Take the lease, say so, and start to trade where nobody ever ordered otherwise. Raises `LeaseHeld`."""
     at_ms, account = place.clock.now_ms(), settings.account_id
-    epoch = take_lease(connection, account, place.holder, at_ms, user_id=settings.user_id)
+    claim = claim_lease(connection, account, place.holder, at_ms, host=place.host, user_id=settings.user_id)
     details = {
         "version": version("holdfast"),
         "config_hash": place.config_hash,
@@ -173,7 +186,7 @@ def _take_over(connection: Connection, settings: BotSettings, place: Place) -> i
     audit.append(connection, "BOT_STARTED", "", details, at_ms, account_id=account)
     if operator_of(connection, account).state_ms == 0:
         set_operator(connection, OperatorState.RUNNING, place.holder, "first start of this home", at_ms)
-    return epoch
+    return claim
 
 
 class Files:

@@ -29,6 +29,7 @@ from holdfast.engine.supervisor import Supervisor
 from holdfast.engine.trading import TradingLoop
 from holdfast.engine.view import View
 from holdfast.exchanges.port import Exchange
+from holdfast.store.lease import RENEW_MS
 from holdfast.strategies.base import Strategy
 
 SETTLE_MS = 5_000
@@ -89,6 +90,8 @@ class Bot:
         self._flattening = asyncio.Lock()
         self._leverage_asked: dict[Symbol, int] = {}
         self.result: LiquidationResult | None = None
+        self.lease_lost = False
+        """Another instance trades the account now."""
         self.not_durable = ""
         """After the end: what the store did not take, in words."""
 
@@ -101,6 +104,7 @@ class Bot:
     async def run(self, stop: asyncio.Event) -> LiquidationResult | None:
         """Trade until *stop* is set, then shut down; the liquidation's result, None when none was wanted.
 
+        It sets *stop* itself when another instance has taken the account over, and closes nothing then.
         Raises `ExchangeError` when the exchange cannot be reached at start.
         """
         await self._parts.exchange.open()
@@ -116,11 +120,13 @@ class Bot:
                 trading = group.create_task(self._trade(), name="trading")
                 leverage = group.create_task(self._keep_leverage(), name="leverage")
                 house = group.create_task(self._keep_house(), name="house")
+                lease = group.create_task(self._keep_lease(stop), name="lease")
                 await stop.wait()
                 trading.cancel()
                 leverage.cancel()
                 await self._shut_down()
                 house.cancel()
+                lease.cancel()
                 self._ended.set()
             await self._settle()
             await self._leave_files()
@@ -199,6 +205,18 @@ class Bot:
         details = {"symbol": str(symbol), "leverage": wanted, "outcome": type(outcome).__name__}
         parts.memory.audit("LEVERAGE_SET", "", details)
 
+    async def _keep_lease(self, stop: asyncio.Event) -> None:
+        """Whoever has taken it trades now; two that look after one account would work against each other."""
+        while not self.lease_lost:
+            await asyncio.sleep(RENEW_MS / 1000)
+            with self.supervisor.boundary("lease"), suppress(MemoryUnwritable):
+                self.lease_lost = not await self._parts.memory.renew_lease()
+        text = (
+            "another instance has taken the account over: this one ends, and leaves positions and stops to it"
+        )
+        self.account.concern(Concern("LEASE_LOST", "critical", "", text))
+        stop.set()
+
     async def _leave_files(self) -> None:
         """Files that cannot be written are told of, and no reason to trade differently (R4.5)."""
         trouble = await self._parts.leave_files(self.view, self.result)
@@ -212,8 +230,9 @@ class Bot:
     async def _shut_down(self) -> None:
         """No new entries, then flat if that is wanted, then everything durable (R4.3)."""
         self.account.shutting_down = True
-        self._parts.memory.audit("SHUTDOWN", "", {"liquidate": self._parts.settings.liquidate_on_sigterm})
-        if self._parts.settings.liquidate_on_sigterm:
+        liquidate = self._parts.settings.liquidate_on_sigterm and not self.lease_lost
+        self._parts.memory.audit("SHUTDOWN", "", {"liquidate": liquidate, "lease_lost": self.lease_lost})
+        if liquidate:
             # Told to stop while starting: what the last run left has to be known before it is closed, and
             # its unfinished liquidation is not the one that begins now.
             await _a_moment(self.supervisor.recalled.wait(), SETTLE_MS)

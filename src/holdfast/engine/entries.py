@@ -324,6 +324,7 @@ class Entries:
             clock_uncertainty_ms=account.clock_uncertainty_ms,
             rate_limited_until_ms=account.rate_limited_until_ms,
             socket_down_since_ms=account.socket_down_since_ms,
+            handover_until_ms=account.handover_until_ms,
             asking_since_ms=self._asking_since(now_ms),
             naked_since_ms=min(
                 (since for key, since in state.naked.since.items() if key in state.tracked), default=None

@@ -46,6 +46,8 @@ class Remembered:
     """From when on each open position has had a covering stop, as far as the books say."""
     standing: Standing
     entries_today: int
+    handover_until_ms: int
+    """Until then the instance that had the account before may still be heard of at the exchange."""
     equity: EquityTrack | None
     equity_ms: int
     """As of when."""
@@ -122,6 +124,11 @@ class Memory(Protocol):
         ...
 
     def note_mode(self, mode: Mode, who: str, why: str) -> None: ...
+
+    async def renew_lease(self) -> bool:
+        """Hold the account's lease for longer; False when another instance has taken it. Raises
+        `MemoryUnwritable`."""
+        ...
 
     async def win_rates(self) -> Mapping[str, tuple[int, int]]:
         """Per strategy: wins and closed trades. Raises `MemoryUnwritable`."""

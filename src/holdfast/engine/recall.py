@@ -23,7 +23,7 @@ from holdfast.domain.orders import ClientOrderId, Fill, Heard, OrderState, Stop
 from holdfast.domain.protocols import Clock
 from holdfast.engine.account import LogLine
 from holdfast.engine.memory import LIQUIDATING, Exit, JournalSaysNo, MemoryUnwritable, Remembered, Standing
-from holdfast.store import audit, books, equity, flags, journal
+from holdfast.store import audit, books, equity, flags, journal, lease
 from holdfast.store.database import Store
 from holdfast.store.errors import JournalRefused, StoreError, StoreUnwritable, UnknownIntent
 from holdfast.store.operator import operator_of, set_mode, set_operator
@@ -52,6 +52,7 @@ class StoreMemory:
         exchange: str,
         lease_epoch: int,
         log: LogLine,
+        handover_until_ms: int = 0,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -61,6 +62,7 @@ class StoreMemory:
         self._user_id = user_id
         self._exchange = exchange
         self._lease_epoch = lease_epoch
+        self._handover_until_ms = handover_until_ms
         self._log = log
         self._trade_ids: dict[int, int] = {}
         self._outbox: deque[tuple[str, Job]] = deque()
@@ -102,6 +104,7 @@ class StoreMemory:
                 mode_why=operator.mode_why,
             ),
             entries_today=sum(1 for trade in today if not trade.adopted),
+            handover_until_ms=self._handover_until_ms,
             equity=_track(last) if last else None,
             equity_ms=last.at_ms if last else 0,
             unfinished_liquidation=bool(flag and flag.value),
@@ -356,6 +359,13 @@ class StoreMemory:
     def note_mode(self, mode: Mode, who: str, why: str) -> None:
         now = self._clock.now_ms()
         self._later("modes", lambda c: set_mode(c, mode, who, why, now, by_person=False))
+
+    async def renew_lease(self) -> bool:
+        account, epoch, now = self._account_id, self._lease_epoch, self._clock.now_ms()
+        try:
+            return await self._writer.submit(lambda c: lease.renew_lease(c, account, epoch, now))
+        except StoreUnwritable as error:
+            raise MemoryUnwritable(str(error)) from error
 
     async def win_rates(self) -> Mapping[str, tuple[int, int]]:
         """Read again only once a life was closed or corrected: it is asked for in every cycle."""

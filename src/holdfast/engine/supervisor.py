@@ -134,6 +134,7 @@ class Supervisor:
         account, state = self.account, self.account.state
         account.adopt(remembered.standing)
         account.entries_today = remembered.entries_today
+        account.handover_until_ms = remembered.handover_until_ms
         account.entries_day = account.clock.now_ms() // 86_400_000
         self.applier.equity.recalled(remembered.equity, remembered.equity_ms)
         for tracked in remembered.tracked:

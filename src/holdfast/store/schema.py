@@ -214,7 +214,9 @@ leases = Table(
     Column("user_id", Text, nullable=False),
     Column("epoch", RowId, nullable=False),
     Column("holder", Text, nullable=False),
+    Column("host", Text, nullable=False, server_default=text("''")),
     Column("taken_ms", UtcMillis, nullable=False),
+    Column("until_ms", UtcMillis, nullable=False, server_default="0"),
 )
 
 audit = Table(

@@ -128,8 +128,6 @@ async def margin_mode_by_hand(world: World) -> None:
 
 # --- G27: two instances --------------------------------------------------------------------------
 
-LEASE = "the lease between instances"
-
 
 async def lease_stolen(world: World) -> Watch:
     """A position; then another instance takes the account over, and a wish for an entry."""
@@ -158,8 +156,7 @@ async def no_entry_without_the_lease(world: World) -> None:
 @row(
     "G27-told",
     "another instance takes the account over while this one trades",
-    "this one says so at once, and ends",
-    needs=LEASE,
+    "this one says so at once, and ends; what it holds stays protected",
 )
 async def a_lost_lease_is_told(world: World) -> None:
     at_ms = world.now_ms
@@ -172,7 +169,6 @@ async def a_lost_lease_is_told(world: World) -> None:
     "G27-second",
     "a second instance is started on the account while the first one trades",
     "the second refuses to start; the first trades on",
-    needs=LEASE,
 )
 async def second_instance(world: World) -> None:
     watch = Watch(world)

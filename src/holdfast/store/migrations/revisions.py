@@ -15,10 +15,10 @@ from holdfast.store.schema import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema of this program; a test holds it against the newest migration."""
 VERSION_TABLE = "alembic_version"
-_KNOWN = ("0001", "0002", "0003")
+_KNOWN = ("0001", "0002", "0003", "0004")
 
 
 def current(connection: Connection, where: str) -> str | None:
