@@ -31,6 +31,7 @@ CAPABILITIES = Capabilities(
     stop_locks_quantity=False,
     whole_stop_expires_when_flat=True,
     window_ms=5_000,
+    money_step=Decimal("0.00000001"),
     visibility_ms=2_000,
 )
 

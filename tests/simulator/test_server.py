@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import aiohttp
 import pytest
 
+from holdfast.domain.account import PositionMode
 from holdfast.simulator.accounts import BadAccounts, read_accounts
 from holdfast.simulator.core.market import generated_market
 from holdfast.simulator.server import DIALECTS, CannotServe, ServerConfig, SimulatorServer
@@ -90,10 +92,14 @@ async def test_without_a_port_it_makes_protocols_for_any_transport():
         ('[{"key": "a"}]', "entry 1: secret: expected text, found None"),
         (
             '[{"key": "a", "secret": "b", "colour": 1}]',
-            "entry 1: expected key, secret, wallet and passphrase",
+            "entry 1: expected key, secret, wallet, passphrase, position_mode, found 'colour'",
         ),
         ('[{"key": "a", "secret": "b", "wallet": "x"}]', "entry 1: wallet: expected a number"),
         ('[{"key": "a", "secret": "b", "wallet": -1}]', "entry 1: wallet: expected 0 or more"),
+        (
+            '[{"key": "a", "secret": "b", "position_mode": "both"}]',
+            "entry 1: position_mode: expected one_way or hedge, found 'both'",
+        ),
         ('[{"key": "a", "secret": "b"}, {"key": "a", "secret": "c"}]', "expected each key once, found 'a'"),
     ],
 )
@@ -104,6 +110,15 @@ def test_a_bad_accounts_file_is_refused_in_one_sentence(tmp_path, text, words):
         read_accounts(path)
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bingx", "bitget"])
+@pytest.mark.parametrize("mode", list(PositionMode))
+def test_an_accounts_file_says_in_which_position_mode_they_are(tmp_path, exchange, mode):
+    path = tmp_path / "accounts.json"
+    path.write_text(json.dumps([{"key": "a", "secret": "b", "position_mode": mode}]))
+    made = server(exchange=exchange, accounts_file=path)
+    assert made.core.account_by_key("a").position_mode is mode
 
 
 def test_a_missing_accounts_file_is_named(tmp_path):

@@ -14,6 +14,7 @@ import typer
 
 from holdfast.cli.drill import command as drill_command
 from holdfast.cli.exits import EPILOG, Exit, guarded
+from holdfast.runtime.pace import BOT_SLOT, SLOTS
 
 app = typer.Typer(
     name="holdfast",
@@ -95,9 +96,14 @@ def demo(
     seed: SeedOption = None,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="How long, in market time.")] = 30.0,
     speed: Annotated[
-        float,
-        typer.Option("--speed", min=0.1, max=200, help="Ceiling: times real time; held back if need be."),
-    ] = 20.0,
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            "--speed",
+            min=0.1,
+            max=200,
+            help="Ceiling: times real time, held back if need be; default: 20, with all exchanges 8.",
+        ),
+    ] = None,
     home: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--home", help="Empty or new folder to keep; default: a temporary one."),
@@ -110,9 +116,10 @@ def demo(
 ) -> None:
     """Watch the bot trade a simulated exchange, and end it flat.
 
-    Starts an exchange in a box and the bot as two processes at many times real time. No network, no
-    account, no money. With --json the last line of standard output is one JSON object; what it says
-    about the exchange comes from the simulator, not from the bot.
+    Starts an exchange in a box and the bot as two processes at many times real time; with --exchange all
+    the three exchanges over one market, and a bot at each. No network, no account, no money. With --json
+    the last line of standard output is one JSON object; what it says about the exchange comes from the
+    simulator, not from the bot.
     """
     from holdfast.cli.demo.prepare import DemoOptions
     from holdfast.cli.demo.run import run_demo
@@ -125,7 +132,7 @@ def demo(
         data=data,
         seed=seed,
         minutes=minutes,
-        speed=speed,
+        asked_speed=speed,
         home=home,
         port=port,
         start=start,
@@ -161,6 +168,9 @@ def run(
         bool, typer.Option("--live", help='Real money. Needs mode = "live" and a passed `check config`.')
     ] = False,
     pace: PaceOption = None,
+    pace_slot: Annotated[
+        int, typer.Option("--pace-slot", min=BOT_SLOT, max=SLOTS - 1, hidden=True)
+    ] = BOT_SLOT,
     parent: ParentOption = None,
     await_config: Annotated[bool, typer.Option("--await-config", hidden=True)] = False,
 ) -> None:
@@ -179,6 +189,7 @@ def run(
         port=port,
         live=live,
         pace=pace,
+        pace_slot=pace_slot,
         parent=parent,
         await_config=await_config,
     )

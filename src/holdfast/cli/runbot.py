@@ -27,7 +27,7 @@ from holdfast.engine.view import View
 from holdfast.exchanges.port import ExchangeError
 from holdfast.runtime import loop as runtime_loop
 from holdfast.runtime.clock import RealClock, SharedClock, SteadyClock
-from holdfast.runtime.pace import BOT_SLOT, PaceFile
+from holdfast.runtime.pace import PaceFile
 from holdfast.store.books import open_trades
 from holdfast.store.database import open_store
 from holdfast.store.home import Home
@@ -48,6 +48,8 @@ class RunOptions:
     port: int | None
     live: bool
     pace: Path | None
+    pace_slot: int
+    """Ours on that clock."""
     parent: int | None
     await_config: bool
     """The configuration file appears a little later: who starts us does not wait for our imports."""
@@ -78,7 +80,7 @@ def run_bot_command(options: RunOptions) -> int:
     home.prepare()
     with home.lock():
         main = _run(loaded, home, clock, listening, options.parent)
-        return runtime_loop.run(main, clock, slot=BOT_SLOT if options.pace else None)
+        return runtime_loop.run(main, clock, slot=options.pace_slot if options.pace else None)
 
 
 def _await(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from holdfast.exchanges.port import Capabilities
 
@@ -17,6 +18,7 @@ BINANCE = Capabilities(
     whole_stop_expires_when_flat=True,
     window_ms=5000,
     visibility_ms=2000,
+    money_step=Decimal("0.00000001"),
 )
 
 # One stop for the whole position (110406); sized ones may stand beside it, together not above the position.
@@ -30,6 +32,7 @@ BINGX = Capabilities(
     whole_stop_expires_when_flat=True,
     window_ms=5000,
     visibility_ms=2000,
+    money_step=Decimal("0.0001"),
 )
 
 # A whole-position stop (pos_loss) and sized ones (loss_plan) stand in one book; a second pos_loss is
@@ -43,6 +46,7 @@ BITGET = Capabilities(
     whole_stop_expires_when_flat=True,
     window_ms=5000,
     visibility_ms=3000,
+    money_step=Decimal("0.00000001"),
 )
 
 CAPABILITIES: Mapping[str, Capabilities] = {each.name: each for each in (BINANCE, BINGX, BITGET)}

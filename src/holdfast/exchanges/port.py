@@ -62,6 +62,8 @@ class Capabilities:
     """The receive window we sign with: how late a request may still be accepted."""
     visibility_ms: int
     """After this long an accepted order is visible to a query by client id."""
+    money_step: Decimal
+    """To what fees and results of executions are rounded where they can be read, in quote currency."""
 
 
 # --- what streams tell ---------------------------------------------------------------------------

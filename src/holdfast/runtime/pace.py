@@ -19,6 +19,7 @@ from pathlib import Path
 MAGIC = b"HFPACE01"
 SIMULATOR_SLOT = 0
 BOT_SLOT = 1
+"""The first bot's; others have those behind it."""
 SLOTS = 4
 
 _HEAD = struct.Struct("<8sQ")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import orjson
 
+from holdfast.domain.account import PositionMode
 from holdfast.domain.numbers import BadNumber, number
+
+FIELDS = ("key", "secret", "wallet", "passphrase", "position_mode")
 
 
 class BadAccounts(ValueError):
@@ -23,10 +26,15 @@ class NamedAccount:
     """None: what every account starts with."""
     passphrase: str = ""
     """Where the exchange asks for one."""
+    position_mode: PositionMode | None = None
+    """None: the one the exchange gives new accounts."""
 
 
 def read_accounts(path: Path) -> tuple[NamedAccount, ...]:
-    """Read `[{"key": …, "secret": …, "wallet": "10000", "passphrase": …}, …]`. Raises `BadAccounts`."""
+    """Read `[{"key": …, "secret": …, "wallet": "10000", "passphrase": …, "position_mode": "one_way"}, …]`.
+
+    Only key and secret have to be there. Raises `BadAccounts`.
+    """
     try:
         entries = orjson.loads(path.read_bytes())
     except OSError as error:
@@ -46,16 +54,32 @@ def read_accounts(path: Path) -> tuple[NamedAccount, ...]:
 def _account(where: str, entry: object) -> NamedAccount:
     if not isinstance(entry, dict):
         raise BadAccounts(f"{where}: expected an object, found {type(entry).__name__}")
-    unknown = sorted(set(entry) - {"key", "secret", "wallet", "passphrase"})
+    unknown = sorted(set(entry) - set(FIELDS))
     if unknown:
-        raise BadAccounts(f"{where}: expected key, secret, wallet and passphrase, found {unknown[0]!r}")
+        raise BadAccounts(f"{where}: expected {', '.join(FIELDS)}, found {unknown[0]!r}")
     for name in ("key", "secret"):
         if not isinstance(entry.get(name), str) or not entry[name]:
             raise BadAccounts(f"{where}: {name}: expected text, found {entry.get(name)!r}")
     passphrase = entry.get("passphrase", "")
     if not isinstance(passphrase, str):
         raise BadAccounts(f"{where}: passphrase: expected text, found {passphrase!r}")
-    return NamedAccount(entry["key"], entry["secret"], _wallet(where, entry.get("wallet")), passphrase)
+    return NamedAccount(
+        key=entry["key"],
+        secret=entry["secret"],
+        wallet=_wallet(where, entry.get("wallet")),
+        passphrase=passphrase,
+        position_mode=_mode(where, entry.get("position_mode")),
+    )
+
+
+def _mode(where: str, value: object) -> PositionMode | None:
+    if value is None:
+        return None
+    try:
+        return PositionMode(str(value))
+    except ValueError as error:
+        modes = " or ".join(PositionMode)
+        raise BadAccounts(f"{where}: position_mode: expected {modes}, found {value!r}") from error
 
 
 def _wallet(where: str, value: object) -> Decimal | None:

@@ -29,7 +29,7 @@ from typing import Any
 from aiohttp import web
 
 from holdfast.domain.protocols import Clock
-from holdfast.simulator.accounts import read_accounts
+from holdfast.simulator.accounts import NamedAccount, read_accounts
 from holdfast.simulator.admin import AdminApp
 from holdfast.simulator.binance.app import BinanceApp
 from holdfast.simulator.binance.limits import Limits
@@ -122,7 +122,12 @@ class SimulatorServer:
         self._runners = [_runner(app.application, clock) for app in (self.app, self.admin)]
         self._driver: asyncio.Task[None] | None = None
         for account in read_accounts(config.accounts_file) if config.accounts_file else ():
-            self.app.name_account(account.key, account.secret, account.wallet, account.passphrase)
+            self._open(account)
+
+    def _open(self, named: NamedAccount) -> None:
+        account = self.app.name_account(named.key, named.secret, named.wallet, named.passphrase)
+        if named.position_mode not in (None, account.position_mode):
+            self.core.set_position_mode(account.account_id, named.position_mode)
 
     # --- life --------------------------------------------------------------------------------------
 

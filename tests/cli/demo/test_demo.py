@@ -26,10 +26,11 @@ def demo(*arguments, **options):
 
 @pytest.mark.process
 @pytest.mark.timeout(330)
-def test_a_demo_trades_protects_and_ends_flat(tmp_path):
+@pytest.mark.parametrize("exchange", ["binance", "bingx", "bitget"])
+def test_a_demo_trades_protects_and_ends_flat(tmp_path, exchange):
     """Generated market: the first entry comes in its first minute."""
     home = tmp_path / "home"
-    with demo("--minutes", "2", "--speed", "20", "--home", home) as process:
+    with demo("--exchange", exchange, "--minutes", "2", "--speed", "20", "--home", home) as process:
         out, err = process.communicate(timeout=300)
     summary = json.loads(out.splitlines()[-1])
     assert process.returncode == Exit.FINE, err
@@ -44,6 +45,23 @@ def test_a_demo_trades_protects_and_ends_flat(tmp_path):
     assert not (home / "bot.json").exists()
     token = Home(home).api_token().value
     assert token not in (home / "logs" / "bot.log").read_text()
+
+
+@pytest.mark.process
+@pytest.mark.timeout(330)
+def test_a_demo_of_all_exchanges_has_one_market_three_bots_and_one_verdict(tmp_path):
+    home = tmp_path / "home"
+    with demo("--exchange", "all", "--minutes", "2", "--home", home) as process:
+        out, err = process.communicate(timeout=300)
+    summary = json.loads(out.splitlines()[-1])
+    assert process.returncode == Exit.FINE, err
+    assert list(summary["exchanges"]) == ["binance", "bingx", "bitget"]
+    for name, one in summary["exchanges"].items():
+        assert set(one) >= NAMED
+        assert one["entries"] >= 1, name
+        assert Home(home / name).address().exchange == name
+    assert summary["entries"] == sum(one["entries"] for one in summary["exchanges"].values())
+    assert (summary["flat"], summary["unprotected_now"], summary["duplicate_orders"]) == (True, 0, 0)
 
 
 @pytest.mark.process
@@ -96,3 +114,26 @@ async def test_a_process_that_dies_is_told_with_its_last_words(tmp_path):
         await children.first_json(child, 20)
     assert caught.value.status is Exit.BAD_USE
     assert "ended by itself with status 2" in str(caught.value)
+
+
+def test_a_demo_of_an_exchange_nobody_has_built_names_those_there_are(monkeypatch, capsys, tmp_path):
+    told = holdfast(
+        monkeypatch, capsys, "demo", "--headless", "--exchange", "kraken", "--home", tmp_path / "new"
+    )
+    assert told.status == Exit.BAD_USE
+    assert "--exchange: expected one of binance, bingx, bitget, or all, found 'kraken'" in told.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_demo_of_one_exchange_does_not_settle_in_the_home_of_another(monkeypatch, capsys, tmp_path):
+    from holdfast.store.home import ExchangeAddress
+
+    home = Home(tmp_path / "home")
+    home.prepare()
+    home.bind(ExchangeAddress(exchange="binance", base_url="http://127.0.0.1:1", mode="demo"))
+    for exchange in ("bingx", "all"):
+        told = holdfast(
+            monkeypatch, capsys, "demo", "--headless", "--exchange", exchange, "--home", home.path
+        )
+        assert told.status == Exit.BAD_USE
+        assert f"home {home.path}: expected " in told.err

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.cli.demo.judge import Evidence, books_against_exchange, summary_of, verdict
+from holdfast.cli.demo.judge import (
+    Evidence,
+    Paced,
+    books_against_exchange,
+    joined,
+    summary_of,
+    verdict,
+    words,
+)
 from holdfast.cli.exits import Exit
 from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
@@ -15,6 +23,7 @@ from holdfast.store.books import Trade
 from holdfast.store.words import TradeStatus
 
 D = Decimal
+STEP = D("0.00000001")
 BTC = Symbol.parse("BTC/USDT")
 NAMED = {
     "entries",
@@ -82,12 +91,11 @@ def evidence(**changes):
         trades=[trade()],
         snapshot={"liquidation": {"state": "COMPLETED"}, "statistics": {"refused": 2.0}},
         bot_status=0,
-        effective_speed=19.5,
-        speed_asked=20.0,
-        market_minutes=30.0,
-        real_seconds=92.3,
+        money_step=STEP,
+        paced=Paced(
+            effective_speed=19.5, speed_asked=20.0, market_s=1_800.0, real_s=92.3, late_market_ms_max=300.0
+        ),
         first_protected_s=7.5,
-        late_market_ms_max=300.0,
     )
     return replace(clean, **changes)
 
@@ -131,21 +139,21 @@ def test_books_that_differ_in_anything_are_a_violated_guarantee(changes):
 
 
 def test_a_trade_the_books_do_not_know_is_a_difference():
-    assert books_against_exchange([], EVENTS)
-    assert books_against_exchange([trade()], ())
+    assert books_against_exchange([], EVENTS, STEP)
+    assert books_against_exchange([trade()], (), STEP)
 
 
 def test_forgotten_first_fills_prove_nothing():
-    assert "nothing can be proven" in books_against_exchange([trade()], [fill(5, "buy", "0.01")])[0]
+    assert "nothing can be proven" in books_against_exchange([trade()], [fill(5, "buy", "0.01")], STEP)[0]
 
 
 def test_an_open_position_is_compared_by_what_is_held():
     held = trade(status=TradeStatus.OPEN, quantity=D("0.01"), realized_pnl=D(0), fees=D(0))
-    assert books_against_exchange([held], EVENTS[:1]) == []
+    assert books_against_exchange([held], EVENTS[:1], STEP) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "said"),
     [
         ({"truth": truth(entries=0)}, ""),
         ({"truth": truth(flat=False)}, ""),
@@ -156,10 +164,10 @@ def test_an_open_position_is_compared_by_what_is_held():
         ({"snapshot": {"liquidation": {"errors": ["BTC: -2022"]}}}, "BTC: -2022"),
     ],
 )
-def test_whatever_else_is_wrong_is_a_failure_with_its_words(changes, words):
+def test_whatever_else_is_wrong_is_a_failure_with_its_words(changes, said):
     summary = summary_of(evidence(**changes))
     assert verdict(summary) is Exit.FAILED
-    assert words.replace("had to be killed", "was killed") in " ".join(summary["error_texts"])
+    assert said.replace("had to be killed", "was killed") in " ".join(summary["error_texts"])
 
 
 @given(
@@ -171,15 +179,61 @@ def test_no_wrong_quantity_in_the_books_goes_unnoticed(quantities, wrong):
     for quantity in quantities:
         events += [fill(len(events) + 1, "sell", str(quantity)), fill(len(events) + 2, "buy", str(quantity))]
         trades.append(trade(side=Direction.SHORT, entry_quantity=quantity, realized_pnl=D(0)))
-    assert books_against_exchange(trades, events) == []
+    assert books_against_exchange(trades, events, STEP) == []
     trades[0] = replace(trades[0], entry_quantity=trades[0].entry_quantity + wrong)
-    assert books_against_exchange(trades, events) != []
+    assert books_against_exchange(trades, events, STEP) != []
 
 
 def test_an_early_end_is_told_as_what_it_is():
     """Nothing wrong but no entry: the sentence says so, and does not send the reader looking for faults."""
-    from holdfast.cli.demo.judge import words
-
     summary = {"flat": True, "errors": 0, "entries": 0}
     assert words(summary, Exit.FAILED).startswith("not done: no entry was made")
     assert "see above" not in words(summary, Exit.FAILED)
+
+
+def test_an_exchange_that_rounds_is_believed_to_its_step_per_fill_and_no_further():
+    """BingX tells fees and results to four digits: two fills may differ by twice its step, not by more."""
+    step = D("0.0001")
+    assert books_against_exchange([trade(fees=D("0.1002"))], EVENTS, step) == []
+    assert books_against_exchange([trade(fees=D("0.1002"))], EVENTS, STEP)
+    assert books_against_exchange([trade(fees=D("0.10021"))], EVENTS, step)
+
+
+def several(**changes):
+    """Binance clean, the other as told."""
+    return joined({"binance": summary_of(evidence()), "bitget": summary_of(evidence(**changes))})
+
+
+def test_several_exchanges_have_one_summary_with_each_ones_own_in_it():
+    both = several(truth=truth(entries=2, naked_seconds_max=1.5, naked_seconds_total=1.7))
+    assert set(both) >= NAMED
+    assert (both["entries"], both["naked_seconds_max"], both["naked_seconds_total"]) == (3, 1.5, 2.1)
+    assert (both["books_match_exchange"], both["flat"], both["liquidation_state"]) == (
+        True,
+        True,
+        "COMPLETED",
+    )
+    assert both["exchanges"]["bitget"]["entries"] == 2
+    assert verdict(both) is Exit.FINE
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"truth": truth(entries=0)}, Exit.FAILED, "bitget: not done: no entry was made"),
+        ({"truth": truth(flat=False)}, Exit.FAILED, "bitget: not done: it is not flat"),
+        ({"truth": truth(duplicate_orders=1)}, Exit.GUARANTEE_VIOLATED, "bitget: A GUARANTEE WAS VIOLATED"),
+        ({"trades": []}, Exit.GUARANTEE_VIOLATED, "bitget: A GUARANTEE WAS VIOLATED"),
+    ],
+)
+def test_of_several_exchanges_the_worst_decides_and_is_named(changes, status, said):
+    both = several(**changes)
+    assert verdict(both) is status
+    assert said in words(both, status)
+    assert words(both, status).startswith("binance: clean")
+
+
+def test_differences_of_several_exchanges_say_where_they_are():
+    both = several(trades=[])
+    assert both["books_match_exchange"] is False
+    assert both["book_differences"][0].startswith("bitget: BTC/USDT:USDT: ")

@@ -72,6 +72,30 @@ def test_blocks_and_alerts_are_on_the_screen():
         assert told in text
 
 
+def test_several_bots_are_told_one_by_one_with_what_they_decided_in_order_of_time():
+    early = DecisionView(at_ms=NOW - 9_000, kind="entry", symbol="BTC/USDT:USDT", text="the first")
+    late = DecisionView(at_ms=NOW, kind="refused", symbol="ETH/USDT:USDT", text="the second")
+    told = {"binance": status(decisions=(early,)), "bingx": status(decisions=(late,)), "bitget": None}
+    text = drawn(screen.screens(told, HEADING, 140, 40))
+    for words in (
+        "binance at http",
+        "bingx at http",
+        "bitget: waiting for the bot",
+        "unprotected 0",
+        "94,123.10",
+    ):
+        assert words in text
+    assert text.index("refused: the second") < text.index("entry: the first")
+    lines = screen.progress_lines(told, HEADING)
+    assert [line.split()[0] for line in lines] == ["binance", "bingx", "bitget"]
+
+
+def test_one_bot_among_no_others_is_drawn_as_ever():
+    told = {"binance": status()}
+    assert drawn(screen.screens(told, HEADING, 140, 40)) == drawn(screen.screen(status(), HEADING, 140, 40))
+    assert screen.progress_lines(told, HEADING) == [screen.progress_line(status(), HEADING)]
+
+
 def test_before_the_bot_answers_the_screen_says_that_it_waits():
     assert "waiting for the bot" in drawn(screen.screen(None, HEADING, 140, 40))
     assert "waiting for the bot" in screen.progress_line(None, HEADING)
@@ -106,7 +130,9 @@ def test_a_progress_line_tells_the_same_in_one_line():
 
 def test_the_summary_says_no_in_words():
     text = drawn(
-        screen.summary_table({"flat": False, "books_match_exchange": True, "error_texts": ["a", "b"]})
+        screen.summary_table(
+            {"flat": False, "books_match_exchange": True, "error_texts": ["a", "b"]}, "how it ended"
+        )
     )
     assert "NO" in text
     assert "yes" in text

@@ -74,16 +74,21 @@ def signed(value: float | None, digits: int = 2) -> Text:
     return Text(f"{value:+,.{digits}f}", style=style)
 
 
-def header(status: Status | None, heading: Heading) -> RenderableType:
-    """Mode, clock, money and the one number that must stay 0."""
+def clock_line(heading: Heading) -> Text:
+    """What the demo itself knows, in one line."""
     left = "" if heading.minutes_left is None else f"   {heading.minutes_left:.1f} market minutes to go"
-    first = Text.assemble(
+    return Text.assemble(
         (" DEMO ", "reverse bold"),
         f"  {heading.phase}   market time ",
         (clock_text(heading.market_ms), "bold"),
         f"   speed {heading.speed_now:.1f}× now, {heading.speed_effective:.1f}× effective,"
         f" {heading.speed_asked:g}× asked{left}",
     )
+
+
+def header(status: Status | None, heading: Heading) -> RenderableType:
+    """Mode, clock, money and the one number that must stay 0."""
+    first = clock_line(heading)
     if status is None:
         return Panel(
             Group(first, Text("waiting for the bot's first picture …", style="dim")), title="holdfast"
@@ -170,15 +175,61 @@ def screen(status: Status | None, heading: Heading, width: int, height: int) -> 
     held = max(1, len(status["positions"])) if status else 1
     alerts = [each for each in status["alerts"] if each["severity"] != "info"] if status else []
     shown = [Text(f"! {each['severity']}: {each['text']}", style="bold red") for each in alerts[:3]]
-    footer = Text("Ctrl-C ends it flat.", style="dim")
-    if heading.phase == "ending":
-        footer = Text("Closing every position; protective stops go last.", style="bold")
+    footer = foot(heading)
     rows = height - held - len(shown) - (16 if width >= WIDE else 15)
     return Group(header(status, heading), positions(status, width), *shown, decisions(status, rows), footer)
 
 
+def foot(heading: Heading) -> Text:
+    """What can be done, or what is under way."""
+    if heading.phase == "ending":
+        return Text("Closing every position; protective stops go last.", style="bold")
+    return Text("Ctrl-C ends it flat.", style="dim")
+
+
+def screens(told: Mapping[str, Status | None], heading: Heading, width: int, height: int) -> RenderableType:
+    """The picture of the bots at several exchanges (name → what it says); of one it is `screen`."""
+    if len(told) == 1:
+        return screen(next(iter(told.values())), heading, width, height)
+    seats: list[RenderableType] = []
+    held = 0
+    for name, status in told.items():
+        seats += [seat_line(name, status), *([positions(status, WIDE - 1)] if status else [])]
+        held += 2 + max(1, len(status["positions"])) if status else 0
+    newest = [(each, name) for name, status in told.items() if status for each in status["decisions"]]
+    newest.sort(key=lambda pair: pair[0]["at_ms"], reverse=True)
+    said = {
+        "decisions": [
+            {**each, "kind": name, "text": f"{each['kind']}: {each['text']}"} for each, name in newest
+        ]
+    }
+    rows = height - held - len(told) - 7
+    return Group(Panel(clock_line(heading), title="holdfast"), *seats, decisions(said, rows), foot(heading))
+
+
+def seat_line(name: str, status: Status | None) -> Text:
+    """One bot among several: where, how it is, its money, and the one number that must stay 0."""
+    if status is None:
+        return Text(f"{name}: waiting for the bot's first picture …", style="dim")
+    naked = len(status["unprotected"])
+    return Text.assemble(
+        (name, "bold"),
+        f" at {status['address']}   {status['state']}, {status['mode']}   prices by {status['price_source']}"
+        f"   equity {number(status['balances']['equity'])} USDT   ",
+        (f"unprotected {naked}", "bold red" if naked else "bold green"),
+        (f"   blocked: {', '.join(status['blocks'])}" if status["blocks"] else "", "yellow"),
+    )
+
+
+def progress_lines(told: Mapping[str, Status | None], heading: Heading) -> list[str]:
+    """The same in a line each, where there is no terminal; several are named."""
+    if len(told) == 1:
+        return [progress_line(status, heading) for status in told.values()]
+    return [f"{name:<8} {progress_line(status, heading)}" for name, status in told.items()]
+
+
 def progress_line(status: Status | None, heading: Heading) -> str:
-    """The same in one line, where there is no terminal."""
+    """One bot's line."""
     if status is None:
         return f"{clock_text(heading.market_ms)}  {heading.phase}: waiting for the bot"
     newest = status["decisions"][0] if status["decisions"] else None
@@ -190,13 +241,13 @@ def progress_line(status: Status | None, heading: Heading) -> str:
     )
 
 
-def summary_table(summary: Mapping[str, Any]) -> RenderableType:
+def summary_table(summary: Mapping[str, Any], title: str) -> RenderableType:
     """How it ended; what concerns the exchange is the exchange's own word."""
-    table = Table(title="how it ended", title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column()
     for name, value in summary.items():
-        if value in ((), [], {}, ""):
+        if value in ((), [], {}, "") or name == "exchanges":
             continue
         table.add_row(name.replace("_", " "), _told(value))
     return table

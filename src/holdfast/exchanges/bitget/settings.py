@@ -17,7 +17,7 @@ from holdfast.exchanges.transport import Answer
 
 NO_PERMISSION = "40014"
 AT_ONCE = 5
-"""Settings are asked for symbol by symbol, ten times a second at most: so many with each question."""
+"""Settings are asked for symbol by symbol, ten times a second at most: so many are asked anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,12 @@ class Settings:
         return known if known is not None else await self._ask(symbol, names, priority)
 
     async def config(self, listed: Iterable[Symbol], names: Names, priority: Priority) -> Fact[AccountConfig]:
-        """The longest unasked of the symbols in use are asked, the rest is as it was; the fact is as old
-        as its oldest part. Before any is in use, the first of *listed* tells the position mode."""
+        """Of the symbols in use those never asked are asked, else the longest unasked, the rest is as it
+        was; the fact is as old as its oldest part. Before any is in use, the first of *listed* tells the
+        position mode."""
         wanted = [*self._used] or [*listed][:1]
-        for symbol in sorted(wanted, key=self._asked_ms)[:AT_ONCE]:
+        unknown = sum(symbol not in self._known for symbol in wanted)
+        for symbol in sorted(wanted, key=self._asked_ms)[: max(AT_ONCE, unknown)]:
             await self._ask(symbol, names, priority)
         known = {symbol: self._known[symbol] for symbol in wanted if symbol in self._known}
 
