@@ -1,4 +1,4 @@
-"""A new process with nothing but the keys: whatever the old one left is found again."""
+"""A new process with nothing but keys and journal: whatever the old one left is found again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from decimal import Decimal
 
 from holdfast.domain.intents import Accepted, NotFound, RejectReason, Unknown
 from holdfast.domain.orders import ExchangeStatus, OrderType, StopKind, StopStatus, TriggerSource
-from tests.conformance.case import case, lacking
+from tests.conformance.case import case
 from tests.conformance.doubts import CANCEL, ORDER, STOP, strike
 from tests.conformance.stand import BTC, KEY, LOT, PACE_S, Desk, P, refused, took
 
 D = Decimal
-NAMELESS = lacking(
-    "stop_keeps_client_id", "the exchange keeps no client ids of stops; the census shows it by its own id"
-)
 
 
 @case(200, "an open position is found, with its entry price, leverage and side")
@@ -88,7 +85,7 @@ async def sized_stop(d: Desk) -> None:
         assert (stop.stop_id, stop.close_position, stop.quantity) == (placed.exchange_id, False, LOT)
 
 
-@case(206, "a stop is found by the client id that the old process gave it", NAMELESS)
+@case(206, "a stop is found by the client id that the old process gave it")
 async def named_stop(d: Desk) -> None:
     await d.enter()
     placed = took(await d.stop("hf-stop"))
@@ -129,9 +126,7 @@ async def triggered(d: Desk) -> None:
         assert found.status is ExchangeStatus.FILLED
 
 
-@case(
-    210, "a stop that was triggered meanwhile is found by its client id, with the order it became", NAMELESS
-)
+@case(210, "a stop that was triggered meanwhile is found by its client id, with the order it became")
 async def triggered_named(d: Desk) -> None:
     await d.enter()
     took(await d.stop("hf-stop", "0.99"))

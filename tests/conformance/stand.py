@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 
 from holdfast.domain.account import Mark, Position, PositionMode
 from holdfast.domain.instrument import Instrument
-from holdfast.domain.intents import Accepted, Intent, Outcome, Priority, Purpose, Rejected, RejectReason
+from holdfast.domain.intents import (
+    Accepted,
+    Intent,
+    Journaled,
+    Outcome,
+    Priority,
+    Purpose,
+    Rejected,
+    RejectReason,
+)
 from holdfast.domain.orders import Direction, Fill, Order, OrderType, PositionSide, Side, Stop
 from holdfast.domain.secret import Secret
 from holdfast.domain.symbol import Symbol
@@ -112,6 +121,8 @@ class Desk:
     clock: VirtualClock
     """The adapter's, which a case may set wrong."""
     heard: list[News] = field(default_factory=list)
+    journal: list[Journaled] = field(default_factory=list)
+    """What was sent, as a bot writes it down before."""
     sent: int = 0
 
     @classmethod
@@ -142,9 +153,11 @@ class Desk:
 
     @asynccontextmanager
     async def again(self, **changes: Any) -> AsyncIterator[Desk]:
-        """The same account in a new process, which knows nothing of this one."""
+        """The same account in a new process, which knows of this one what its journal says."""
         async with Desk.open(self.stand, **changes) as desk:
             desk.sent = self.sent + 1000
+            stops = [each for each in self.journal if each.intent.purpose is Purpose.PLACE_STOP]
+            desk.exchange.remember_stops(stops)
             yield desk
 
     # --- time and what goes wrong ------------------------------------------------------------------
@@ -257,8 +270,9 @@ class Desk:
         self.sent += 1
         wanted: dict[str, Any] = {"purpose": Purpose.ENTER, "symbol": BTC, "side": Side.BUY, "quantity": LOT}
         intent = Intent(**{**wanted, "position_side": self.side(), **changes})
-        signed_ms = self.clock.now_ms()
-        return await self.exchange.submit(approved(intent, client_id or f"hf-{self.sent}", signed_ms))
+        meant = approved(intent, client_id or f"hf-{self.sent}", self.clock.now_ms())
+        self.journal.append(meant.journaled)
+        return await self.exchange.submit(meant)
 
     async def enter(
         self, client_id: str = "", direction: Direction = Direction.LONG, **changes: Any

@@ -1,15 +1,13 @@
-"""The adapter against the simulated exchange, over loopback: the whole path of an order and its doubts."""
+"""BingX: adapter and simulator, over loopback: what only it has (the rest: tests/conformance)."""
 
 import asyncio
 import time
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from holdfast.domain.account import Fact, MarginMode, PositionMode
+from holdfast.domain.account import Fact, PositionMode
 from holdfast.domain.intents import (
     Accepted,
     NotFound,
@@ -20,15 +18,7 @@ from holdfast.domain.intents import (
     Unavailable,
     Unknown,
 )
-from holdfast.domain.orders import (
-    ExchangeStatus,
-    OrderType,
-    PositionSide,
-    Side,
-    StopKind,
-    StopStatus,
-    TriggerSource,
-)
+from holdfast.domain.orders import ExchangeStatus, OrderType, PositionSide, Side, StopKind, StopStatus
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bingx.stops import StopLedger
 from holdfast.exchanges.port import (
@@ -42,164 +32,12 @@ from holdfast.exchanges.port import (
 )
 from holdfast.simulator.bingx.config import Limits
 from tests.exchanges.bingx.desk import MODES, D, P, desk
-from tests.exchanges.support import BTC, approved, intent
+from tests.exchanges.support import BTC
 from tests.simulator.bingx.clients import Raw
 
 DAY_MS = 24 * 3600 * 1000
 ETH = Symbol("ETH", "USDT", "USDT")
 both_modes = pytest.mark.parametrize("mode", MODES)
-
-
-@both_modes
-async def test_opening_reads_rules_clock_and_configuration(mode: PositionMode) -> None:
-    """What a bot asks before it does anything; settings of the symbols it watches."""
-    async with desk(mode) as d:
-        rules = d.exchange.instrument(BTC)
-        assert rules is not None
-        assert (rules.tradable, rules.quantity_step, rules.notional_min) == (True, D("0.0001"), D(2))
-        assert abs(d.exchange.clock_offset_ms()) < 100
-        await d.exchange.watch_marks([BTC, ETH])
-        config = await d.exchange.account_config(priority=P)
-        assert (config.value.position_mode, config.value.can_trade) == (mode, True)
-        assert config.complete
-        assert config.value.leverage == {BTC: 5, ETH: 5}
-        assert config.value.margin_mode == {BTC: MarginMode.CROSS, ETH: MarginMode.CROSS}
-        balance = await d.exchange.balance(priority=P)
-        assert (balance.value.currency, balance.value.wallet) == ("USDT", D(10_000))
-        assert d.exchange.stats.gaps == {}
-
-
-@both_modes
-async def test_an_entry_is_taken_first_and_seen_as_order_position_and_fill_then(mode: PositionMode) -> None:
-    """The answer says nothing of fills; three sources of the same truth do."""
-    async with desk(mode) as d:
-        entered = await d.enter("hf-entry")
-        assert entered.order is not None
-        assert (entered.order.status, entered.order.filled) == (ExchangeStatus.OPEN, 0)
-        order = await d.found("hf-entry")
-        assert (order.status, order.filled, order.order_id) == (
-            ExchangeStatus.FILLED,
-            D("0.01"),
-            entered.exchange_id,
-        )
-        (held,) = (await d.exchange.positions(priority=P)).value
-        assert (held.symbol, held.quantity, held.side) == (BTC, D("0.01"), d.held_side)
-        assert (held.leverage, held.margin_mode) == (5, MarginMode.CROSS)
-        assert held.entry_price == order.average_price
-        fills = await d.exchange.fills(BTC, d.world.clock.now_ms() - DAY_MS, priority=P)
-        assert fills.complete
-        assert sum(fill.quantity for fill in fills.value) == D("0.01")
-        assert {(fill.order_id, fill.position_side) for fill in fills.value} == {
-            (entered.exchange_id, d.held_side)
-        }
-        assert all(fill.fee > 0 and fill.fee_currency == "USDT" for fill in fills.value)
-
-
-@both_modes
-async def test_a_close_tells_what_it_earned(mode: PositionMode) -> None:
-    """The list of fills does not: the closing order does, shared out over its executions."""
-    async with desk(mode) as d:
-        await d.enter()
-        (held,) = (await d.exchange.positions(priority=P)).value
-        d.world.server.core.move_price(BTC, D("0.98"))
-        d.world.jump(30)
-        assert isinstance(await d.close(), Accepted)
-        assert (await d.exchange.positions(priority=P)).value == ()
-        fills = (await d.exchange.fills(BTC, d.world.clock.now_ms() - DAY_MS, priority=P)).value
-        closing = [fill for fill in fills if fill.side is Side.SELL]
-        earned = sum(fill.realized_pnl for fill in closing)
-        expected = sum((fill.price - held.entry_price) * fill.quantity for fill in closing)
-        assert abs(earned - expected) < D("0.01")
-        assert earned < 0
-        assert sum(fill.realized_pnl for fill in fills if fill.side is Side.BUY) == 0
-
-
-@both_modes
-async def test_a_whole_position_stop_stands_under_our_name_and_is_cancelled(mode: PositionMode) -> None:
-    """Among the open orders, where the exchange has forgotten its client id."""
-    async with desk(mode) as d:
-        await d.enter()
-        placed = await d.stop("hf-stop")
-        assert isinstance(placed, Accepted)
-        (stop,) = (await d.exchange.open_stops(BTC, priority=P)).value
-        assert (stop.client_id, stop.kind, stop.status) == ("hf-stop", StopKind.STOP, StopStatus.LIVE)
-        assert (stop.close_position, stop.quantity, stop.market) == (True, 0, True)
-        assert (stop.trigger_source, stop.position_side) == (TriggerSource.MARK, d.held_side)
-        assert stop.stop_id == placed.exchange_id
-        assert (await d.exchange.open_stops(None, priority=P)).value == (stop,)
-        assert (await d.exchange.open_orders(BTC, priority=P)).value == ()
-        found = await d.exchange.find_stop(BTC, "hf-stop", priority=P)
-        assert isinstance(found, Accepted)
-        cancelled = await d.send(purpose=Purpose.CANCEL_STOP, target_client_id="hf-stop")
-        assert cancelled == Accepted(exchange_id=stop.stop_id)
-        assert (await d.exchange.open_stops(BTC, priority=P)).value == ()
-        ended = await d.exchange.find_stop(BTC, "hf-stop", priority=P)
-        assert isinstance(ended, Accepted)
-        assert ended.stop is not None
-        assert ended.stop.status is StopStatus.CANCELLED
-
-
-@both_modes
-async def test_a_sized_stop_stands_beside_a_whole_one_and_two_whole_ones_do_not(mode: PositionMode) -> None:
-    """What `two_stops_may_stand` promises."""
-    async with desk(mode) as d:
-        await d.enter()
-        assert isinstance(await d.stop(), Accepted)
-        again = await d.stop(ratio="0.8")
-        assert isinstance(again, Rejected)
-        assert again.reason is RejectReason.STOP_EXISTS
-        assert isinstance(await d.stop(ratio="0.8", close_position=False, quantity=D("0.01")), Accepted)
-        stops = (await d.exchange.open_stops(BTC, priority=P)).value
-        assert sorted((stop.close_position, stop.quantity) for stop in stops) == [
-            (False, D("0.01")),
-            (True, 0),
-        ]
-
-
-@both_modes
-async def test_a_stop_beyond_the_price_or_without_a_position_is_refused(mode: PositionMode) -> None:
-    """Act now, says the one; nothing to protect, the other."""
-    async with desk(mode) as d:
-        orphan = await d.stop()
-        assert isinstance(orphan, Rejected)
-        assert orphan.reason is RejectReason.NOTHING_TO_REDUCE
-        await d.enter()
-        refused = await d.stop(ratio="1.1")
-        assert isinstance(refused, Rejected)
-        assert refused.reason is RejectReason.WOULD_TRIGGER
-
-
-@both_modes
-async def test_a_flat_account_has_nothing_to_reduce(mode: PositionMode) -> None:
-    """The whole-position stop ends by itself."""
-    async with desk(mode) as d:
-        await d.enter()
-        await d.stop()
-        assert isinstance(await d.close(), Accepted)
-        assert (await d.exchange.open_stops(BTC, priority=P)).value == ()
-        again = await d.close()
-        assert isinstance(again, Rejected)
-        assert again.reason in (RejectReason.NOTHING_TO_REDUCE, RejectReason.REDUCE_BLOCKED)
-
-
-@both_modes
-async def test_a_resting_order_is_listed_and_cancelled_once(mode: PositionMode) -> None:
-    """A second cancel finds nothing; within a second the exchange calls it the same request."""
-    async with desk(mode) as d:
-        price = (await d.mark() * D("0.98")).quantize(D("0.1"))
-        placed = await d.enter("hf-limit", type=OrderType.LIMIT, price=price)
-        (resting,) = (await d.exchange.open_orders(BTC, priority=P)).value
-        assert (resting.order_id, resting.client_id, resting.price) == (placed.exchange_id, "hf-limit", price)
-        assert (await d.exchange.open_stops(BTC, priority=P)).value == ()
-        cancel = {"purpose": Purpose.CANCEL_ORDER, "target_client_id": "hf-limit"}
-        cancelled = await d.send(**cancel)
-        assert isinstance(cancelled, Accepted)
-        assert cancelled.order is not None
-        assert cancelled.order.status is ExchangeStatus.CANCELLED
-        d.world.jump(1.5)
-        again = await d.send(**cancel)
-        assert isinstance(again, Rejected)
-        assert again.reason is RejectReason.NOT_FOUND
 
 
 async def test_a_cancel_that_still_shows_the_order_as_pending_has_cancelled_it() -> None:
@@ -228,62 +66,6 @@ async def test_the_same_id_twice_makes_one_order(code: int, wait_s: float) -> No
         assert len((await d.exchange.open_orders(BTC, priority=P)).value) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"quantity": D("0.00001")}, RejectReason.FILTER),
-        ({"quantity": D("100")}, RejectReason.MARGIN),
-        ({"position_side": PositionSide.LONG}, RejectReason.POSITION_MODE),
-        ({"symbol": Symbol("NOPE", "USDT", "USDT")}, RejectReason.SYMBOL),
-    ],
-)
-async def test_refusals_of_entries_come_with_their_reason(
-    changes: dict[str, Any], reason: RejectReason
-) -> None:
-    """As the exchange sheet orders them."""
-    async with desk() as d:
-        refused = await d.send(**changes)
-        assert isinstance(refused, Rejected), refused
-        assert refused.reason is reason
-        assert (await d.exchange.positions(priority=P)).value == ()
-
-
-async def test_an_order_of_the_other_mode_is_refused() -> None:
-    """Hedge mode is what new accounts are in."""
-    async with desk(PositionMode.HEDGE) as d:
-        refused = await d.send(position_side=PositionSide.BOTH)
-        assert isinstance(refused, Rejected)
-        assert refused.reason is RejectReason.POSITION_MODE
-
-
-@both_modes
-async def test_settings_of_both_sides_are_set(mode: PositionMode) -> None:
-    """Leverage of each side in hedge mode; to be in a margin mode already is no error."""
-    async with desk(mode) as d:
-        await d.exchange.watch_marks([BTC, ETH])
-        assert isinstance(await d.exchange.set_leverage(BTC, 3), Accepted)
-        await d.enter()
-        assert (await d.exchange.positions(priority=P)).value[0].leverage == 3
-        assert isinstance(await d.exchange.set_margin_mode(ETH, MarginMode.ISOLATED), Accepted)
-        await asyncio.sleep(1.2)  # two a second are allowed
-        assert isinstance(await d.exchange.set_margin_mode(ETH, MarginMode.ISOLATED), Accepted)
-        config = (await d.exchange.account_config(priority=P)).value
-        assert (config.leverage[BTC], config.margin_mode[ETH]) == (3, MarginMode.ISOLATED)
-
-
-async def test_hedge_mode_holds_both_sides_with_their_signs() -> None:
-    """Orders and stops name their side, and a close takes from its own."""
-    async with desk(PositionMode.HEDGE) as d:
-        await d.enter()
-        short = {"position_side": PositionSide.SHORT, "quantity": D("0.02")}
-        await d.enter(side=Side.SELL, **short)
-        held = {p.side: p.quantity for p in (await d.exchange.positions(priority=P)).value}
-        assert held == {PositionSide.LONG: D("0.01"), PositionSide.SHORT: D("-0.02")}
-        assert isinstance(await d.close(side=Side.BUY, **short), Accepted)
-        held = {p.side: p.quantity for p in (await d.exchange.positions(priority=P)).value}
-        assert held == {PositionSide.LONG: D("0.01")}
-
-
 # --- doubt -----------------------------------------------------------------------------------------
 
 DOUBTS = {
@@ -296,17 +78,6 @@ DOUBTS = {
 }
 """Fault → whether the order happened all the same."""
 PLACE = {"method": "POST", "path": "/openApi/swap/v2/trade/order$", "times": 1}
-
-
-@pytest.mark.parametrize(("kind", "happened"), list(DOUBTS.items()))
-async def test_a_doubtful_order_is_unknown_until_it_is_asked_for(kind: str, happened: bool) -> None:
-    """An empty 200 among them: ccxt takes it for a success."""
-    async with desk(request_timeout_s=0.3) as d:
-        d.fault(kind=kind, **PLACE)
-        assert isinstance(await d.send("hf-doubt"), Unknown)
-        found = await d.exchange.find_order(BTC, "hf-doubt", priority=P)
-        assert isinstance(found, Accepted if happened else NotFound)
-        assert len((await d.exchange.positions(priority=P)).value) == (1 if happened else 0)
 
 
 @both_modes
@@ -445,33 +216,6 @@ async def test_a_rate_limit_is_a_definite_no() -> None:
         assert isinstance(await d.send(priority=Priority.EMERGENCY), Accepted)
 
 
-async def test_a_late_request_is_refused_by_the_exchange_itself() -> None:
-    """Signed with the journal's time: after its window it can never be accepted any more."""
-    async with desk() as d:
-        late = approved(intent(), "hf-late", d.world.clock.now_ms() - 5500)
-        refused = await d.exchange.submit(late)
-        assert isinstance(refused, Rejected)
-        assert refused.reason is RejectReason.CLOCK
-        assert isinstance(await d.exchange.find_order(BTC, "hf-late", priority=P), NotFound)
-
-
-@pytest.mark.parametrize("kind", ["empty", "html", "truncated", "error_before", "lost_request", "lost_reply"])
-@pytest.mark.parametrize("path", ["user/positions", "trade/openOrders"])
-async def test_a_failed_read_is_an_error_never_an_empty_list(kind: str, path: str) -> None:
-    """Absence is not proven by failure (R3.3)."""
-    async with desk(request_timeout_s=0.3) as d:
-        await d.enter()
-        await d.stop()
-        fault = d.fault(kind=kind, method="GET", path=path)
-        read = d.exchange.positions if path == "user/positions" else d.exchange.open_stops
-        args = () if path == "user/positions" else (None,)
-        with pytest.raises(ExchangeError):
-            await read(*args, priority=P)  # type: ignore[operator]
-        d.world.server.faults.remove(fault)
-        d.world.jump(3)
-        assert len((await read(*args, priority=P)).value) == 1  # type: ignore[operator]
-
-
 @pytest.mark.parametrize("sliding", [False, True])
 async def test_nothing_is_sent_beyond_an_endpoints_pace(sliding: bool) -> None:
     """What would be too many in a second waits here, whatever second the exchange counts by."""
@@ -549,21 +293,6 @@ async def test_streams_tell_entry_stop_and_marks(mode: PositionMode) -> None:
 
 
 @both_modes
-async def test_a_short_and_its_end_are_told_with_their_signs(mode: PositionMode) -> None:
-    """The exchange's amounts are never negative."""
-    async with desk(mode, **FAST) as d:
-        await d.exchange.start_streams([], d.heard.append)
-        await d.until(lambda: bool(d.of(StreamState)))
-        side = PositionSide.SHORT if d.hedge else PositionSide.BOTH
-        await d.enter(side=Side.SELL, position_side=side)
-        await d.until(lambda: bool(d.of(PositionNews)))
-        assert (d.of(PositionNews)[-1].quantity, d.of(PositionNews)[-1].side) == (D("-0.01"), side)
-        assert isinstance(await d.close(side=Side.BUY, position_side=side), Accepted)
-        await d.until(lambda: d.of(PositionNews)[-1].quantity == 0)
-        assert d.of(PositionNews)[-1].side is side
-
-
-@both_modes
 @pytest.mark.parametrize("own_id", [True, False])
 async def test_a_triggered_stop_is_told_with_the_order_it_became(mode: PositionMode, own_id: bool) -> None:
     """Whether that has an id of its own or goes on under the stop's."""
@@ -610,53 +339,6 @@ async def test_settings_are_news_only_when_they_change() -> None:
         d.world.jump(5.1)
         await d.until(lambda: bool(d.of(ConfigNews)))
         assert [(news.symbol, news.leverage) for news in d.of(ConfigNews)] == [(BTC, 7)]
-
-
-async def test_a_silent_market_stream_goes_down_and_comes_back() -> None:
-    """The socket stands and answers pings; only prices are missing."""
-    async with desk(**FAST, market_silence_ms=1500) as d:
-        await d.exchange.start_streams([BTC], d.heard.append)
-        await d.until(lambda: bool(d.of(MarkNews)))
-        fault = d.fault(kind="ws_silent", stream="market")
-        await d.until(lambda: any(not state.up for state in d.of(StreamState) if state.stream == "market"))
-        d.world.server.faults.remove(fault)
-        await d.until(lambda: [s for s in d.of(StreamState) if s.stream == "market"][-1].up)
-
-
-async def test_a_closed_user_stream_comes_back_by_itself() -> None:
-    """Down, up, and events flow again."""
-    async with desk(**FAST) as d:
-        await d.exchange.start_streams([], d.heard.append)
-        await d.until(lambda: len(d.of(StreamState)) == 1)
-        d.fault(kind="ws_close", stream="user", times=1)
-        await d.enter("hf-1")
-        await d.until(lambda: [state.up for state in d.of(StreamState)][-2:] == [False, True])
-        seen = len(d.of(OrderNews))
-        await d.enter("hf-2")
-        await d.until(lambda: len(d.of(OrderNews)) > seen)
-
-
-async def test_an_ended_listen_key_is_replaced() -> None:
-    """ccxt ignores the event and stays deaf."""
-    async with desk(**FAST) as d:
-        await d.exchange.start_streams([], d.heard.append)
-        await d.until(lambda: len(d.of(StreamState)) == 1)
-        d.world.jump(3700)
-        await d.until(lambda: [state.up for state in d.of(StreamState)][-2:] == [False, True])
-        await d.enter()
-        await d.until(lambda: bool(d.of(OrderNews)))
-
-
-# --- prices ----------------------------------------------------------------------------------------
-
-
-async def test_bars_come_closed_and_in_order() -> None:
-    """The last may still be open."""
-    async with desk() as d:
-        bars = await d.exchange.candles(BTC, "5m", 30, priority=P)
-        assert len(bars) == 30
-        assert [b.open_ms - a.open_ms for a, b in pairwise(bars)] == [300_000] * 29
-        assert all(bar.closed for bar in bars[:-1])
 
 
 @pytest.mark.parametrize("lists", [True, False])
