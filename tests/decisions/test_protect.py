@@ -22,7 +22,7 @@ from holdfast.decisions.protect import (
     orphans,
     protect,
 )
-from holdfast.domain.account import Position
+from holdfast.domain.account import Position, PositionKey
 from holdfast.domain.intents import Outcome, Purpose, RejectReason, Unavailable, Unknown
 from holdfast.domain.orders import OrderState, PositionSide, Side, Stop, StopKind, StopStatus
 from tests.decisions.holdings import (
@@ -278,7 +278,7 @@ def test_stop_that_stood_before_a_restart_does_not_hold_protection_back() -> Non
 def test_stop_of_the_other_side_does_not_hold_protection_back() -> None:
     """In hedge mode an unanswered stop of the short says nothing of the long."""
     held = position(side=PositionSide.LONG)
-    waiting = sent(state=OrderState.UNKNOWN, key=replace(KEY, side=PositionSide.SHORT))
+    waiting = sent(state=OrderState.UNKNOWN, key=PositionKey(KEY.symbol, PositionSide.SHORT))
     assert isinstance(protect(held.key, facts(held, intents=(waiting,))), Place)
 
 

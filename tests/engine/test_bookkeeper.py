@@ -16,6 +16,7 @@ from holdfast.decisions.facts import Tracked
 from holdfast.decisions.reconcile import Appeared, Finding, Flipped, ForeignOrder, Resized, Vanished
 from holdfast.domain.intents import Accepted, Purpose
 from holdfast.domain.orders import Fill, OrderState, Side
+from holdfast.domain.symbol import Symbol
 from holdfast.engine.alerts import Alerts
 from holdfast.engine.bookkeeper import CLOCK_DOUBT_MS, EXCHANGE_CLOSED, PATIENCE, Bookkeeper
 from holdfast.engine.events import FillsRead, Inbox
@@ -110,7 +111,7 @@ def test_unmanaged_position_stays_out_of_the_books(desk: Desk) -> None:
 
 def test_adopted_symbol_outside_the_settings_brings_its_rules(desk: Desk) -> None:
     """Without steps its stop would be refused, and the position closed for it."""
-    doge = replace(BTC, base="DOGE")
+    doge = Symbol.parse("DOGEUSDT")
     rules = replace(INSTRUMENT, symbol=doge)
     desk.exchange.rules = {doge: rules}
     desk.apply(Appeared(position(symbol=doge), ""))

@@ -14,6 +14,7 @@ from holdfast.decisions.reconcile import Doubtful, reconcile
 from holdfast.domain.account import Fact, PositionKey
 from holdfast.domain.intents import Accepted, Intent, Purpose, RejectReason, Unavailable, Unknown
 from holdfast.domain.orders import ClientOrderId, ExchangeStatus, OrderState, PositionSide, Side, StopStatus
+from holdfast.domain.symbol import Symbol
 from holdfast.engine.state import AccountState
 from tests.decisions.examples import BTC, ETH, NOW_MS, D, intent, journaled
 from tests.decisions.holdings import KEY, OURS, order, position, read, refused, sized, stop, tracked
@@ -156,7 +157,7 @@ def test_lagging_read_does_not_bring_a_cancelled_stop_back() -> None:
 
 
 def test_census_speaks_for_symbols_that_only_news_named() -> None:
-    doge = replace(BTC, base="DOGE")
+    doge = Symbol.parse("DOGEUSDT")
     bot = state()
     bot.hear_stop(stop(symbol=doge), NOW_MS)
     assert set(bot.believed_stops()) == {"s1"}

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
+
 from holdfast.decisions.equity import EquityTrack
 from holdfast.decisions.gate import Mode, Refusal
 from holdfast.decisions.protect import MISSING_AFTER_MS
@@ -106,8 +108,7 @@ class BreakerFacts:
     """When this run began: before, nobody could ask what became of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True, cache_hash=True):
     """What refuses entries, on one symbol or (None) on all."""
 
     refusal: Refusal

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from holdfast.decisions import close as closing
 from holdfast.decisions import protect as protecting
 from holdfast.decisions.facts import Facts
@@ -35,8 +37,7 @@ class Read(StrEnum):
     RULES = "rules"
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """A read that is due at *at_ms*; *symbol* None = of the whole account; *urgent* = money waits for it."""
 
     read: Read

@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+import msgspec
+
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import Direction, Order, PositionSide, Stop
 from holdfast.domain.symbol import Symbol
@@ -29,8 +31,7 @@ class MarginMode(StrEnum):
     ISOLATED = "isolated"
 
 
-@dataclass(frozen=True, slots=True)
-class PositionKey:
+class PositionKey(msgspec.Struct, frozen=True, cache_hash=True):
     """A position's identity within an account."""
 
     symbol: Symbol

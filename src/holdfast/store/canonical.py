@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from holdfast.domain.symbol import Symbol
 
 
 def canonical(value: object) -> str:
-    """*value* as canonical JSON. What is no JSON becomes text: Decimal, Symbol, enums, dataclasses.
+    """*value* as canonical JSON. What is no JSON becomes text: Decimal, Symbol, enums, frozen values.
 
     `canonical(json.loads(canonical(x))) == canonical(x)`, which is what the audit chain's hashes
     rest on. Raises nothing for any value: an unknown kind is written as its `repr`.
@@ -25,7 +27,7 @@ def canonical(value: object) -> str:
 
 
 def plain_data(value: object) -> Any:
-    """*value* as dicts, lists, strings, numbers, booleans and None; a dataclass says its type in `is`."""
+    """*value* as dicts, lists, strings, numbers, booleans and None; a frozen value says its type in `is`."""
     if value is None or type(value) in (bool, int):
         return value
     if isinstance(value, float):
@@ -40,8 +42,9 @@ def plain_data(value: object) -> Any:
 def _compound(value: object) -> Any:
     if isinstance(value, Decimal | Symbol):
         return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _dataclass(value)
+    fields = _fields(value)
+    if fields is not None:
+        return {"is": type(value).__name__} | {name: plain_data(getattr(value, name)) for name in fields}
     if isinstance(value, Mapping):
         return {_key(key): plain_data(item) for key, item in value.items()}
     if isinstance(value, AbstractSet):
@@ -51,10 +54,14 @@ def _compound(value: object) -> Any:
     return _clean(repr(value))
 
 
-def _dataclass(value: Any) -> dict[str, Any]:
-    # Fields hidden from repr are keys and secrets: they stay hidden here too.
-    shown = (each.name for each in dataclasses.fields(value) if each.repr)
-    return {"is": type(value).__name__} | {name: plain_data(getattr(value, name)) for name in shown}
+def _fields(value: object) -> Iterable[str] | None:
+    """The names of a frozen value's fields; None = it is none."""
+    if isinstance(value, msgspec.Struct):
+        return value.__struct_fields__
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # Fields hidden from repr are keys and secrets: they stay hidden here too.
+        return [each.name for each in dataclasses.fields(value) if each.repr]
+    return None
 
 
 def _key(key: object) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.numbers import ZERO
 from holdfast.domain.orders import PositionSide, Side
@@ -396,8 +398,7 @@ class MarginCallEvent:
     positions: tuple[SimPosition, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeEvent:
+class TradeEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A print on the public tape."""
 
     at_ms: int
@@ -408,8 +409,7 @@ class TradeEvent:
     buyer_is_maker: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceEvent:
+class PriceEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The market moved: last, mark, index and best prices of a symbol."""
 
     at_ms: int
