@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TypeVar
 
 from holdfast.decisions.breakers import stricter
@@ -58,14 +58,10 @@ class Boundary:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 — the one place that may
-            self._unexpected(name, error)
+    def __call__(self, name: str) -> _Within:
+        return _Within(self, name)
 
-    def _unexpected(self, name: str, error: Exception) -> None:
+    def unexpected(self, name: str, error: Exception) -> None:
         account = self._account
         mode = Mode.HALTED if isinstance(error, InvariantViolation) else Mode.REDUCE_ONLY
         account.mode = stricter(account.mode, mode)
@@ -75,3 +71,24 @@ class Boundary:
         account.log("error.unexpected", {"where": name, "error": str(error), "trace": trace})
         account.concern(Concern("UNEXPECTED_ERROR", "critical", name, account.mode_why))
         account.note_mode()
+
+
+class _Within:
+    """One entering of the boundary; without a generator, for every event passes through here."""
+
+    __slots__ = ("_boundary", "_name")
+
+    def __init__(self, boundary: Boundary, name: str) -> None:
+        self._boundary = boundary
+        self._name = name
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._boundary.unexpected(self._name, error)
+        return True

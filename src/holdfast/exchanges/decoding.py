@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -29,6 +30,8 @@ MAGNITUDE_MAX = Decimal(10) ** 20
 _MAGNITUDE_MIN = -30
 _ID_DIGITS = 20
 """Ids are numbers; written this long they sort as numbers do."""
+NUMBERS_KEPT = 4096
+"""Bars, positions and rules are read again and again, and say mostly the same."""
 
 
 class BadAnswer(Exception):
@@ -42,6 +45,7 @@ class NotJson(BadAnswer):
 # --- numbers and words ---------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=NUMBERS_KEPT)
 def number(text: str) -> Decimal:
     """A sane amount from wire text, or `BadAnswer` (NaN, infinity and absurd sizes are none)."""
     if not _NUMBER.fullmatch(text):
