@@ -275,7 +275,8 @@ def _unknown(journaled: Journaled) -> bool:
 
 
 def _recent_entries(times: tuple[int, ...], look: _Look) -> int:
-    return sum(1 for at_ms in times if look.facts.now_ms - at_ms <= look.limits.entries_window_ms)
+    now_ms, window_ms = look.facts.now_ms, look.limits.entries_window_ms
+    return len([at_ms for at_ms in times if now_ms - at_ms <= window_ms])
 
 
 _CAUSES: tuple[Callable[[_Look], Iterator[Cause]], ...] = (

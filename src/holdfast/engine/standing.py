@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -22,11 +22,14 @@ class Standing(Generic[B]):
     visibility_ms: int
     reads: dict[Symbol, Fact[tuple[B, ...]]] = field(default_factory=dict)
     heard: dict[Symbol, dict[str, Heard[B]]] = field(default_factory=dict)
+    _believed: dict[str, B] | None = None
+    """Made once between two changes: every step asks several times, and most change nothing."""
 
     def hear(self, symbol: Symbol, name: str, value: B | None, at_ms: int) -> None:
         """News of one thing, true at *at_ms* of our clock; None = it is gone."""
         news: Heard[B] = Heard(value, at_ms)
         if outlives(news, self.reads.get(symbol), self.visibility_ms):
+            self._believed = None
             known = self.heard.setdefault(symbol, {})
             known[name] = newest(known.get(name), news)
 
@@ -37,6 +40,7 @@ class Standing(Generic[B]):
         """
         if not fact.complete:
             return
+        self._believed = None
         for each, part in self._by_symbol(symbol, fact, known | set(self.heard)).items():
             before = self.reads.get(each)
             if before is None or before.asked_ms <= part.asked_ms:
@@ -63,8 +67,13 @@ class Standing(Generic[B]):
         if kept:
             self.heard[symbol] = kept
 
-    def believed(self) -> dict[str, B]:
+    def believed(self) -> Mapping[str, B]:
         """Each symbol's read corrected by the news that it may not have seen."""
+        if self._believed is None:
+            self._believed = self._corrected()
+        return self._believed
+
+    def _corrected(self) -> dict[str, B]:
         found: dict[str, B] = {}
         for symbol in sorted(set(self.reads) | set(self.heard)):
             news = self.heard.get(symbol, {})

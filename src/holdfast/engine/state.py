@@ -323,10 +323,10 @@ class AccountState:
             self.settings.freshness.visibility_ms,
         )
 
-    def believed_stops(self) -> dict[str, Stop]:
+    def believed_stops(self) -> Mapping[str, Stop]:
         return self.stops.believed()
 
-    def believed_orders(self) -> dict[str, Order]:
+    def believed_orders(self) -> Mapping[str, Order]:
         return self.orders.believed()
 
     def _visibility(self) -> int:
