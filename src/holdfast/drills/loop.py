@@ -91,6 +91,48 @@ BeforeStep = Callable[[int, str], None]
 """Called with the step's number (of its process) and the task's name."""
 
 
+class _Handle(asyncio.Handle):
+    """asyncio's own without its checks for debugging: there is one for every step of a world."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: SimLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._callback, self._args, self._loop = callback, args, loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    __slots__ = ()
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: SimLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._when, self._callback, self._args, self._loop = when, callback, args, loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._scheduled = True
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._loop._timer_handle_cancelled(self)
+            self._cancelled = True
+            self._callback = self._args = None  # type: ignore[assignment]
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """Run a drill with `run_drill`. Uses private parts of asyncio that `tests/drills` watches."""
 
@@ -125,7 +167,7 @@ class SimLoop(asyncio.BaseEventLoop):
         """asyncio's own, without its checks for debugging."""
         if self._closed:
             self._check_closed()
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -140,10 +182,9 @@ class SimLoop(asyncio.BaseEventLoop):
         """Timers of the same moment fire in the order in which they were set."""
         if self._closed:
             self._check_closed()
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, self, context)
         self._sequence += 1
         heapq.heappush(self._timers, (when, self._sequence, timer))
-        timer._scheduled = True
         return timer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
@@ -162,7 +203,7 @@ class SimLoop(asyncio.BaseEventLoop):
             self._jump()
         while timers and timers[0][0] <= self._now:
             self._make_ready(ready)
-        chance, run_in = self._chance, self._run_in
+        chance, may_run = self._chance, self._may_run
         count = len(ready)
         for _ in range(count):
             if chance is not None and len(ready) > 1:
@@ -171,10 +212,8 @@ class SimLoop(asyncio.BaseEventLoop):
             if handle._cancelled:
                 continue
             process = handle._context.get(PROCESS)
-            if process is None:
+            if process is None or may_run(process, handle):
                 handle._run()
-            else:
-                run_in(process, handle)
         self.steps += count
         if self.steps >= self._check_at:
             self._check_steps()
@@ -198,16 +237,16 @@ class SimLoop(asyncio.BaseEventLoop):
         else:
             ready.append(handle)
 
-    def _run_in(self, process: Process, handle: asyncio.Handle) -> None:
+    def _may_run(self, process: Process, handle: asyncio.Handle) -> bool:
+        """Whether a step of *process* may run; one of a paused process is kept for later."""
         if self.before_step is not None and process.alive and not process.paused:
             task = getattr(handle._callback, "__self__", None)
             if isinstance(task, asyncio.Task):
                 self.process_steps += 1
                 self.before_step(self.process_steps, task.get_name())
-        if process.alive and not process.paused:
-            handle._run()
-        elif process.alive:
+        if process.alive and process.paused:
             process.held.append(handle)
+        return process.alive and not process.paused
 
     def _check_steps(self) -> None:
         if self.steps_max is not None and self.steps > self.steps_max:

@@ -109,7 +109,7 @@ class Link:
 
     def delay_s(self) -> float:
         """How long the next segment travels."""
-        conditions = self.conditions
+        conditions = self.network.conditions[self.kind]
         delay_ms = self.chance.uniform(*conditions.latency_ms)
         if conditions.loss and self.chance.random() < conditions.loss:
             delay_ms += self.chance.uniform(*conditions.loss_delay_ms)
@@ -164,11 +164,13 @@ class End(asyncio.Transport):
         raw = bytes(data)
         if self.from_client:
             self.link.kind = kind_of_request(raw) or self.link.kind
-        if not self.link.network.passes(self, raw):
+        network = self.link.network
+        if not network.passes(self, raw):
             return
         self._unread += len(raw)
         self._send(raw)
-        self.link.network.passed(self, raw)
+        if network.after_bytes is not None:
+            network.passed(self, raw)
         if self._unread > self._high and not self._writing_paused:
             self._writing_paused = True
             self._protocol.pause_writing()
@@ -397,7 +399,7 @@ class Network:
 
     def passes(self, end: End, data: bytes) -> bool:
         """Asked before each write; False when the writer died just before it."""
-        if end.process is not None and self.before_bytes is not None:
+        if self.before_bytes is not None and end.process is not None:
             self.before_bytes(end.link, data)
             if not end.process.alive:
                 return False

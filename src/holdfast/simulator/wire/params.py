@@ -158,7 +158,7 @@ class Params(ABC):
 
 
 def form_pairs(raw: str) -> list[tuple[str, str]]:
-    return parse_qsl(raw, keep_blank_values=True)
+    return parse_qsl(raw, keep_blank_values=True) if raw else []
 
 
 def texts(row: Mapping[str, object]) -> dict[str, str]:
