@@ -21,7 +21,7 @@ MEDIAN_LINES_MAX = 10
 
 # Who may catch everything, and how often; the list may only shrink. What cleans up and raises on is no catch.
 BROAD_CATCHES = {
-    "engine/boundary.py": 2,  # part of the named boundary: tells the caller as a value; the rest is its `with`
+    "engine/boundary.py": 2,  # of the named boundary, beside its `with`: tells the caller as a value
     "store/writer.py": 1,  # hands the error to the one who submitted the function
     "cli/exits.py": 1,  # the command line's edge: one sentence for known errors, a report for others
 }
