@@ -66,7 +66,10 @@ def reads_now(source: str) -> set[str]:
 def loaded_modules() -> dict[str, str]:
     """Modules of the libraries that our process really imports, and their files."""
     code = (
-        "import json, sys, holdfast.exchanges.factory, holdfast.exchanges.binance.client, aiohttp.web\n"
+        "import json, sys, holdfast.exchanges.factory, aiohttp.web\n"
+        "from holdfast.exchanges.binance import client\n"
+        "from holdfast.exchanges.bingx import client\n"
+        "from holdfast.exchanges.bitget import client\n"
         "print(json.dumps({n: m.__file__ for n, m in sys.modules.items()"
         " if n.split('.')[0] in ('ccxt', 'aiohttp') and getattr(m, '__file__', None)}))"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from holdfast.drills.kinds import KINDS, Moment, Plane
+from holdfast.drills.kinds import KINDS, Moment, Plane, kinds_at
 from holdfast.drills.plan import (
     BadPlan,
     Heal,
@@ -20,6 +20,7 @@ from holdfast.drills.plan import (
     schedule_of,
     trouble,
 )
+from holdfast.drills.wires import WIRES, ExchangeName
 from holdfast.simulator.faults import FaultKind, FaultPlan
 
 HOUR_MS = 3_600_000
@@ -33,7 +34,7 @@ def a_schedule(*troubles: Trouble, length_ms: int = HOUR_MS, seed: int = 7) -> S
 
 
 def test_every_kind_can_be_asked_for_with_nothing_but_its_name_and_time() -> None:
-    for name, kind in KINDS.items():
+    for name, kind in kinds_at("binance").items():
         made = trouble(name, 1_000)
         assert made.target == kind.targets[0]
         assert made.on == kind.on
@@ -42,16 +43,23 @@ def test_every_kind_can_be_asked_for_with_nothing_but_its_name_and_time() -> Non
 
 
 def test_every_kind_survives_the_way_through_json() -> None:
-    made = a_schedule(*(trouble(name, place) for place, name in enumerate(KINDS)))
+    made = a_schedule(*(trouble(name, place) for place, name in enumerate(kinds_at("binance"))))
     assert read_schedule(json.loads(json.dumps(made.to_json()))) == made
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.plane is Plane.WIRE])
-def test_every_kind_on_the_wire_becomes_faults_for_each_of_its_targets(name: str) -> None:
-    for target in KINDS[name].targets:
-        for word in KINDS[name].words or ("",):
-            made = trouble(name, 5, target=target, word=word)
-            faults = faults_of(a_schedule(made), made, "btcusdt")
+@pytest.mark.parametrize("exchange", WIRES)
+def test_every_kind_on_the_wire_becomes_faults_for_each_of_its_targets(
+    name: str, exchange: ExchangeName
+) -> None:
+    kind = kinds_at(exchange).get(name)
+    if kind is None:
+        assert KINDS[name].absent(exchange)
+        return
+    for target in kind.targets:
+        for word in kind.words or ("",):
+            made = trouble(name, 5, exchange, target=target, word=word)
+            faults = faults_of(schedule_of(7, HOUR_MS, [made], exchange), made, "btcusdt")
             assert faults, name
             assert all("{" not in fault.path + fault.member + fault.word for fault in faults)
             FaultPlan(faults)
@@ -60,6 +68,21 @@ def test_every_kind_on_the_wire_becomes_faults_for_each_of_its_targets(name: str
 def test_the_catalogue_uses_every_fault_the_simulator_knows() -> None:
     used = {form["kind"] for kind in KINDS.values() for form in kind.faults}
     assert used == set(FaultKind)
+
+
+def test_what_an_exchange_does_not_have_is_refused_with_its_reason() -> None:
+    with pytest.raises(BadPlan, match=r"expected a kind that bingx has, found 'stop_unlisted' \(all stops"):
+        trouble("stop_unlisted", 5, "bingx")
+    with pytest.raises(BadPlan, match="target: expected one of"):
+        trouble("error_after", 5, "bitget", target="key")
+
+
+def test_a_schedule_is_in_the_words_of_its_exchange() -> None:
+    made = trouble("status_unknown", 5, "bitget")
+    schedule = schedule_of(7, HOUR_MS, [made], "bitget")
+    (fault,) = faults_of(schedule, made)
+    assert (fault.path, fault.status, fault.code) == ("/order/place-(order|tpsl-order)$", 400, 40010)
+    assert read_schedule(json.loads(json.dumps(schedule.to_json()))) == schedule
 
 
 # --- on the wire -------------------------------------------------------------------------------------
@@ -77,8 +100,8 @@ def test_a_target_names_the_requests() -> None:
     assert fault.probability == KINDS["error_after"].numbers["probability"].usual
 
 
-def test_closing_orders_are_told_from_entries_by_their_parameter() -> None:
-    assert the_fault("reduce_only_refused").params == {"reduceOnly": "true"}
+def test_closing_orders_are_told_from_entries_by_their_name() -> None:
+    assert the_fault("reduce_only_refused").params == {"newClientOrderId": ".*-out-.*"}
 
 
 def test_a_target_names_the_stream() -> None:
@@ -111,7 +134,7 @@ def test_the_chance_of_a_fault_does_not_depend_on_its_neighbours() -> None:
     ("data", "words"),
     [
         ([], "schedule: expected an object, found list"),
-        ({"length_ms": 5, "colour": 1}, "schedule: unknown field 'colour'; known are format, length_ms"),
+        ({"length_ms": 5, "colour": 1}, "schedule: unknown field 'colour'; known are exchange, format"),
         ({}, "schedule: Object missing required field `length_ms`"),
         ({"length_ms": 0}, "length_ms: expected more than 0, found 0"),
         ({"length_ms": 5, "format": 2}, "schedule: expected format 1, found 2"),

@@ -13,6 +13,7 @@ from holdfast.drills.probes import PROBES, Hits, hits_of, read_hits
 from holdfast.drills.spec import WorldSpec
 from holdfast.drills.stage import WorldStage
 from holdfast.drills.story import Seen, Story, alone, has, journal, said, seen, then
+from holdfast.drills.wires import BINANCE, WIRES
 from holdfast.drills.witness import Witness
 from holdfast.drills.world import World, run_world
 
@@ -37,7 +38,8 @@ def alarm(name: str, at_ms: int = 0, text: str = "") -> Seen:
 
 
 def ask(method: str, path: str, at_ms: int = 0, faults: tuple[str, ...] = ()) -> Seen:
-    return row("request", at_ms, method=method, path=path, faults=list(faults))
+    asks = WIRES[BINANCE].meant(method, path, {})
+    return row("request", at_ms, method=method, path=path, asks=asks, faults=list(faults))
 
 
 def cover(at_ms: int, *, covered: bool | None) -> Seen:
@@ -45,7 +47,7 @@ def cover(at_ms: int, *, covered: bool | None) -> Seen:
 
 
 NAKED, COVERED = cover(0, covered=False), cover(200, covered=True)
-SENT = row("request", 0, method="POST", path="/fapi/v1/order", faults=[], client_id="a")
+SENT = row("request", 0, method="POST", path="/fapi/v1/order", asks=["send"], faults=[], client_id="a")
 DIED = row("died", 500, life=1)
 
 # Name → the least that hits it.

@@ -21,6 +21,7 @@ from holdfast.drills.plants import PLANTS
 from holdfast.drills.spec import HOUR_MS, BadSpec, WorldSpec, read_spec
 from holdfast.drills.strategies import RESTLESS
 from holdfast.drills.swarm import draw
+from holdfast.drills.wires import ExchangeName
 
 FORMAT = 1
 LATENCIES_MS = ((1.0, 10.0), (5.0, 60.0), (20.0, 150.0), (80.0, 400.0))
@@ -80,22 +81,23 @@ class Kept:
 # --- what a seed means -------------------------------------------------------------------------------
 
 
-def drawn(seed: int, hours: float, *, plant: str = "") -> Case:
-    """The world of *seed* with its troubles."""
-    return Case(spec=_world(seed, hours), schedule=draw(seed, hours), plant=plant)
+def drawn(seed: int, hours: float, *, exchange: ExchangeName = "binance", plant: str = "") -> Case:
+    """The world of *seed* at an exchange, with its troubles."""
+    return Case(spec=_world(seed, hours, exchange), schedule=draw(seed, hours, exchange), plant=plant)
 
 
-def calm(seed: int, hours: float, *, plant: str = "") -> Case:
+def calm(seed: int, hours: float, *, exchange: ExchangeName = "binance", plant: str = "") -> Case:
     """The same world, and nothing goes wrong in it."""
-    length_ms = round(hours * HOUR_MS)
-    return Case(spec=_world(seed, hours), schedule=schedule_of(seed, length_ms, []), plant=plant)
+    schedule = schedule_of(seed, round(hours * HOUR_MS), [], exchange)
+    return Case(spec=_world(seed, hours, exchange), schedule=schedule, plant=plant)
 
 
-def _world(seed: int, hours: float) -> WorldSpec:
+def _world(seed: int, hours: float, exchange: ExchangeName) -> WorldSpec:
     """Distances, disks, exchanges and tempers differ too."""
     chance = random.Random(f"case/{seed}")  # noqa: S311  (seeded chance is the point)
     return WorldSpec(
         seed=seed,
+        exchange=exchange,
         hours=hours,
         strategies={RESTLESS: chance.choice(TEMPERS)},
         settings={"trading.cooldown_minutes": COOLDOWN_MINUTES},
@@ -148,16 +150,21 @@ def read_kept(data: object) -> Kept:
     plant = data.get("plant", "")
     if plant and plant not in PLANTS:
         raise BadCase(f"plant: expected one of {', '.join(PLANTS)}, found {plant!r}")
-    case = Case(
-        spec=read_spec(data.get("world", {})),
-        schedule=read_schedule(data.get("schedule")),
-        plant=plant,
-    )
+    case = _read_case(read_spec(data.get("world", {})), data.get("schedule"), plant)
     return Kept(
         case=case,
         expected=_part(data, "expected", Expected),
         origin=_part(data, "origin", Origin),
     )
+
+
+def _read_case(spec: WorldSpec, schedule: object, plant: str) -> Case:
+    """A schedule that names no exchange is for the world's."""
+    given = {"exchange": spec.exchange, **schedule} if isinstance(schedule, dict) else schedule
+    case = Case(spec=spec, schedule=read_schedule(given), plant=plant)
+    if case.schedule.exchange != spec.exchange:
+        raise BadCase(f"schedule: expected exchange {spec.exchange!r}, found {case.schedule.exchange!r}")
+    return case
 
 
 def _part(data: dict[str, Any], name: str, shape: type[Any]) -> Any:

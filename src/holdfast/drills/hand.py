@@ -126,9 +126,11 @@ class Hand:
     # --- the exchange's operators ----------------------------------------------------------------------
 
     def _expire_stream(self, _symbol: Symbol, _: Trouble) -> Done:
-        told = self._world.server.app.hub.keys.active(self._account) is not None
+        """Its listen key runs out, or where there is none its login."""
+        hub = self._world.server.app.hub
+        heard = sum(hub.tongue.owner(socket) == self._account for socket in hub.sockets.all())
         self._world.server.app.expire_stream(self._account)
-        return int(told), _nothing
+        return heard, _nothing
 
     def _coarse(self, symbol: Symbol, trouble: Trouble) -> Done:
         rules, factor = self._core.instrument(symbol), _decimal(trouble, "factor")
@@ -174,8 +176,10 @@ class Hand:
         return int(wanted != before), undo
 
     def _hedge(self, _symbol: Symbol, _: Trouble) -> Done:
-        self._core.set_position_mode(self._account, PositionMode.HEDGE)
-        return 1, lambda: self._core.set_position_mode(self._account, PositionMode.ONE_WAY)
+        before = self._core.view(self._account).position_mode
+        other = PositionMode.HEDGE if before is PositionMode.ONE_WAY else PositionMode.ONE_WAY
+        self._core.set_position_mode(self._account, other)
+        return 1, lambda: self._core.set_position_mode(self._account, before)
 
     def _isolate(self, symbol: Symbol, _: Trouble) -> Done:
         self._core.set_margin_mode(self._account, symbol, MarginMode.ISOLATED)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 import msgspec
 
 from holdfast.domain.invariant import require
+from holdfast.drills.wires import BINANCE, WIRES
 
 
 class Family(StrEnum):
@@ -87,6 +89,15 @@ class Span(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
         return all(isinstance(value, int) for value in (self.usual, self.low, self.high))
 
 
+class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A kind as one exchange has it: what is given stands in the row's place."""
+
+    what: str = ""
+    targets: tuple[str, ...] = ()
+    faults: tuple[dict[str, str | int | float], ...] = ()
+    words: tuple[str, ...] = ()
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of the catalogue; the fields are explained at the head of `kinds.toml`."""
 
@@ -103,36 +114,36 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     words: tuple[str, ...] = ()
     per_hour: float = 1.0
     heavy: bool = False
+    forms: dict[str, Form | str] = {}
+    """By exchange: what is different there, or why there is no such thing."""
 
     def __post_init__(self) -> None:
         wire = self.plane is Plane.WIRE
         require(bool(self.faults) is wire, "a kind on the wire has faults, any other has none")
         require(bool(self.begin) is not wire, "a kind off the wire says what is begun")
         require(self.lasts_ms is not None or not wire, "a fault on the wire lasts")
+        require(not self.forms.keys() - WIRES.keys(), "forms are of exchanges")
+
+    def absent(self, exchange: str) -> str:
+        """Why there is no such thing at an exchange; empty where there is."""
+        form = self.forms.get(exchange, "")
+        return form if isinstance(form, str) else ""
+
+    def at(self, exchange: str) -> Kind:
+        """This kind as that exchange has it."""
+        form = self.forms.get(exchange)
+        known = WIRES[exchange].endpoints
+        targets = tuple(name for name in self.targets if name in known or name not in ENDPOINTS)
+        changes = (
+            {}
+            if not isinstance(form, Form)
+            else {name: value for name in form.__struct_fields__ if (value := getattr(form, name))}
+        )
+        return msgspec.structs.replace(self, **{"targets": targets, **changes})
 
 
-# Name → (method, path, parameters): which requests are meant.
-ENDPOINTS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
-    "all": ("", "^/fapi/", {}),
-    "send": ("POST", "/(order|algoOrder)$", {}),
-    "order": ("POST", "/order$", {}),
-    "close": ("POST", "/order$", {"reduceOnly": "true"}),
-    "stop": ("POST", "/algoOrder$", {}),
-    "cancel": ("DELETE", "/(order|algoOrder)$", {}),
-    "reads": ("GET", "^/fapi/", {}),
-    "find": ("GET", "/(order|algoOrder)$", {}),
-    "positions": ("GET", "/positionRisk$", {}),
-    "balance": ("GET", "/account$", {}),
-    "orders": ("GET", "/openOrders$", {}),
-    "stops": ("GET", "/openAlgoOrders$", {}),
-    "trades": ("GET", "/userTrades$", {}),
-    "config": ("GET", "/(accountConfig|symbolConfig)$", {}),
-    "prices": ("GET", "/premiumIndex$", {}),
-    "rules": ("GET", "/exchangeInfo$", {}),
-    "time": ("GET", "/time$", {}),
-    "candles": ("GET", "/klines$", {}),
-    "key": ("", "/listenKey$", {}),
-}
+ENDPOINTS = tuple(WIRES[BINANCE].endpoints)
+"""Names of requests; which ones are meant `wires` says for each exchange."""
 STREAMS = ("user", "market", "all")
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "any": ("send", *(name for name in ENDPOINTS if name != "send")),
@@ -176,3 +187,10 @@ def _kind(family: str, name: str, usual: dict[str, Any], row: dict[str, Any]) ->
 
 
 KINDS: Mapping[str, Kind] = read_kinds(files(__package__).joinpath("kinds.toml").read_text("utf-8"))
+"""Every kind by name, as Binance has those that it has."""
+
+
+@lru_cache(maxsize=len(WIRES))
+def kinds_at(exchange: str) -> Mapping[str, Kind]:
+    """Those kinds that an exchange has, in its form."""
+    return {name: kind.at(exchange) for name, kind in KINDS.items() if not kind.absent(exchange)}

@@ -39,10 +39,10 @@ class LinkKind(StrEnum):
 
 
 def kind_of(url: URL) -> LinkKind:
-    """What a new connection will be for: streams are told by their path (`/private/ws`, `/market/ws`)."""
+    """What a new connection will be for: streams are told by their path (`/private/ws`, `/v2/ws/private`)."""
     if url.scheme not in ("ws", "wss"):
         return LinkKind.REST
-    return LinkKind.USER if "/private/" in url.path or "listenKey" in url.query else LinkKind.MARKET
+    return LinkKind.USER if "/private" in url.path or "listenKey" in url.query else LinkKind.MARKET
 
 
 def kind_of_request(head: bytes) -> LinkKind | None:
@@ -51,7 +51,7 @@ def kind_of_request(head: bytes) -> LinkKind | None:
         return None
     if b"\r\nUpgrade: websocket" not in head:
         return LinkKind.REST
-    return LinkKind.USER if b"/private/" in head or b"listenKey=" in head else LinkKind.MARKET
+    return LinkKind.USER if b"/private" in head or b"listenKey=" in head else LinkKind.MARKET
 
 
 @dataclass(slots=True)

@@ -20,7 +20,9 @@ from unittest import mock
 
 import aiohttp.web  # noqa: F401  (the modules to patch have to be there)
 
-from holdfast.exchanges.binance import client as _brings_ccxt  # noqa: F401
+from holdfast.exchanges.binance import client as _of_binance  # noqa: F401
+from holdfast.exchanges.bingx import client as _of_bingx  # noqa: F401
+from holdfast.exchanges.bitget import client as _of_bitget  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)

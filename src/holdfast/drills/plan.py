@@ -18,7 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from holdfast.drills.kinds import ENDPOINTS, KINDS, STREAMS, Kind, Moment, Number, Span
+from holdfast.drills.kinds import KINDS, STREAMS, Kind, Moment, Number, Span, kinds_at
+from holdfast.drills.wires import BINANCE, WIRES, ExchangeName, Wire
 from holdfast.simulator.faults import ON_SOCKETS, Fault, FaultKind, read_fault
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -51,6 +52,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     seed: int = 0
     """Of the chance inside faults (which requests a probability hits)."""
+    exchange: ExchangeName = "binance"
+    """Whose forms of the troubles are meant."""
     length_ms: int
     troubles: tuple[Trouble, ...] = ()
     format: int = FORMAT
@@ -72,12 +75,14 @@ def read_schedule(data: object) -> Schedule:
     rows = given.get("troubles", [])
     if not isinstance(rows, list | tuple):
         raise BadPlan(f"troubles: expected a list, found {type(rows).__name__}")
-    troubles = [_read_trouble(row, f"troubles[{place}]") for place, row in enumerate(rows)]
     whole = _converted({**given, "troubles": []}, "schedule", Schedule)
-    return schedule_of(whole.seed, whole.length_ms, troubles)
+    troubles = [_read_trouble(row, f"troubles[{place}]", whole.exchange) for place, row in enumerate(rows)]
+    return schedule_of(whole.seed, whole.length_ms, troubles, whole.exchange)
 
 
-def schedule_of(seed: int, length_ms: int, troubles: list[Trouble]) -> Schedule:
+def schedule_of(
+    seed: int, length_ms: int, troubles: list[Trouble], exchange: ExchangeName = "binance"
+) -> Schedule:
     """A checked schedule, sorted by time. Raises `BadPlan`."""
     if length_ms <= 0:
         raise BadPlan(f"length_ms: expected more than 0, found {length_ms}")
@@ -85,25 +90,32 @@ def schedule_of(seed: int, length_ms: int, troubles: list[Trouble]) -> Schedule:
     if late is not None:
         raise BadPlan(f"{late.kind}: expected at_ms before the end at {length_ms}, found {late.at_ms}")
     ordered = sorted(troubles, key=lambda each: (each.at_ms, each.kind, each.target))
-    return Schedule(seed=seed, length_ms=length_ms, troubles=tuple(ordered))
+    return Schedule(seed=seed, exchange=exchange, length_ms=length_ms, troubles=tuple(ordered))
 
 
-def trouble(kind: str, at_ms: int, **given: Any) -> Trouble:
-    """A complete, checked trouble; *given* as in JSON. Raises `BadPlan`."""
-    return _read_trouble({"kind": kind, "at_ms": at_ms, **given}, kind)
+def trouble(kind: str, at_ms: int, exchange: str = BINANCE, **given: Any) -> Trouble:
+    """A complete, checked trouble of an exchange; *given* as in JSON. Raises `BadPlan`."""
+    return _read_trouble({"kind": kind, "at_ms": at_ms, **given}, kind, exchange)
 
 
-def _read_trouble(data: object, where: str) -> Trouble:
+def _read_trouble(data: object, where: str, exchange: str) -> Trouble:
     given = _object(data, where, Trouble)
-    kind = KINDS.get(str(given.get("kind")))
-    if kind is None:
-        raise BadPlan(f"{where}: expected a kind of the catalogue, found {given.get('kind')!r}")
+    kind = _kind(given.get("kind"), where, exchange)
     numbers = given.get("numbers", {})
     if not isinstance(numbers, dict):
         raise BadPlan(f"{where}.numbers: expected an object, found {type(numbers).__name__}")
     whole = _converted({**_usual(kind), **given, "numbers": _filled(kind, numbers, where)}, where, Trouble)
     _check(kind, whole, where)
     return whole
+
+
+def _kind(name: object, where: str, exchange: str) -> Kind:
+    if not isinstance(name, str) or name not in KINDS:
+        raise BadPlan(f"{where}: expected a kind of the catalogue, found {name!r}")
+    absent = KINDS[name].absent(exchange)
+    if absent:
+        raise BadPlan(f"{where}: expected a kind that {exchange} has, found {name!r} ({absent})")
+    return kinds_at(exchange)[name]
 
 
 def _usual(kind: Kind) -> dict[str, Any]:
@@ -176,33 +188,40 @@ def _converted(data: dict[str, Any], where: str, shape: type[Shape]) -> Shape:
 
 
 def faults_of(schedule: Schedule, trouble: Trouble, stream: str = "") -> tuple[Fault, ...]:
-    """The simulator's faults of a trouble on the wire. *stream* names a symbol as streams do (`btcusdt`).
+    """The simulator's faults of a trouble on the wire. *stream*: a symbol as `Wire.stream_name` spells it.
 
     Its chance depends on the schedule's seed and on itself only: leaving other troubles out, as
     shrinking does, changes nothing in it.
     """
     said = f"{schedule.seed}/{trouble.kind}/{trouble.target}/{trouble.at_ms}"
     seed = zlib.crc32(said.encode()) % SEEDS or 1
-    return tuple(_fault(trouble, form, stream, seed) for form in KINDS[trouble.kind].faults)
+    wire, forms = WIRES[schedule.exchange], kinds_at(schedule.exchange)[trouble.kind].faults
+    return tuple(_fault(trouble, form, wire, stream, seed) for form in forms)
 
 
-def _fault(trouble: Trouble, form: Mapping[str, str | int | float], stream: str, seed: int) -> Fault:
+def _fault(
+    trouble: Trouble, form: Mapping[str, str | int | float], wire: Wire, stream: str, seed: int
+) -> Fault:
+    filled = {"{stream}": stream, "{word}": trouble.word, "{sockets}": wire.sockets}
     said = {
-        name: value.replace("{stream}", stream).replace("{word}", trouble.word)
-        if isinstance(value, str)
-        else value
-        for name, value in form.items()
+        name: _filled_in(value, filled) if isinstance(value, str) else value for name, value in form.items()
     }
-    whom = _whom(trouble.target, FaultKind(str(form["kind"])))
+    whom = _whom(trouble.target, FaultKind(str(form["kind"])), wire)
     return read_fault({**whom, **trouble.numbers, **said, "seed": seed})
 
 
-def _whom(target: str, kind: FaultKind) -> dict[str, object]:
-    if target in STREAMS and (kind in ON_SOCKETS or target not in ENDPOINTS):
+def _filled_in(text: str, filled: Mapping[str, str]) -> str:
+    for name, value in filled.items():
+        text = text.replace(name, value)
+    return text
+
+
+def _whom(target: str, kind: FaultKind, wire: Wire) -> dict[str, object]:
+    if target in STREAMS and (kind in ON_SOCKETS or target not in wire.endpoints):
         return {"stream": target}
-    if target not in ENDPOINTS:
+    if target not in wire.endpoints:
         return {}
-    method, path, params = ENDPOINTS[target]
+    method, path, params = wire.endpoints[target]
     return {"method": method, "path": path, "params": dict(params)}
 
 

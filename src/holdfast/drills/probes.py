@@ -49,8 +49,8 @@ def _not_final(value: Any) -> bool:
 
 _naked, _covered = seen("cover", covered=False), seen("cover", covered=True)
 _died, _born = seen("died"), seen("born")
-_sent = seen("request", method="POST", path=has("/order", "/algoOrder"))
-_delete_stop = seen("request", method="DELETE", path=has("/algoOrder"))
+_sent = seen("request", asks=has("send"))
+_delete_stop = seen("request", asks=has("cancel"))
 _answered = said("order.answered")
 _cut_short = seen(
     "order", status=("expired", "canceled"), filled=lambda value: value != "0", reduce_only=False
@@ -221,7 +221,7 @@ _BOOKS = (
         "empty answer did not close the books",
         "positions were said to be none, and none was booked as closed",
         alone(
-            seen("request", path=has("/positionRisk"), faults=has("empty_read")),
+            seen("request", asks=has("positions"), faults=has("empty_read")),
             journal("POSITION_CLOSED", exit_reason="EXCHANGE_CLOSED_RECONCILIATION"),
             within_ms=3 * SECOND,
             from_ms=CLOCKS_MS,
@@ -262,7 +262,7 @@ _STREAMS = (
     Probe(
         "price fallback to REST",
         "the stream fell silent, prices are asked for",
-        then(_market_down, seen("request", path=has("/premiumIndex")), within_ms=15 * SECOND),
+        then(_market_down, seen("request", asks=has("prices")), within_ms=15 * SECOND),
     ),
     Probe(
         "price stream came back by itself",

@@ -39,7 +39,6 @@ from holdfast.simulator.core.truth import CoverChange
 from holdfast.simulator.requests import Arrival
 
 PRICE_EVERY_MS = 1_000
-CLIENT_ID_PARAMS = ("newClientOrderId", "clientAlgoId", "origClientOrderId")
 SAID_ELSEWHERE = frozenset({"order.answered", "read.failed", "stream.changed"})
 """Lines of the log that only repeat what the bot heard."""
 
@@ -177,11 +176,9 @@ class Recorder:
     def _arrived(self, arrival: Arrival) -> None:
         if arrival.method == "GET" and not arrival.faults:
             return
-        named = (arrival.params[name] for name in CLIENT_ID_PARAMS if name in arrival.params)
         symbol = _symbol(arrival.params.get("symbol", ""))
-        self._note(
-            arrival.at_ms, Lane.ARRIVED, arrival_words(arrival), symbol=symbol, client_id=next(named, "")
-        )
+        client_id = self._world.wire.client_id(arrival.params) if self._world is not None else ""
+        self._note(arrival.at_ms, Lane.ARRIVED, arrival_words(arrival), symbol=symbol, client_id=client_id)
 
     # --- the bot -------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from itertools import pairwise
 
 import msgspec
 
-from holdfast.drills.kinds import KINDS, Moment, Number, Span
+from holdfast.drills.kinds import Moment, Number, Span, kinds_at
 from holdfast.drills.plan import Schedule, Trouble
+from holdfast.drills.wires import BINANCE
 
 TRIES_MAX = 200
 FOR_MS_MIN = 100
@@ -134,16 +135,16 @@ async def _milder(search: _Search) -> None:
 
 
 async def _one_milder(search: _Search, place: int) -> bool:
-    for milder in mildings(search.best.troubles[place]):
+    for milder in mildings(search.best.troubles[place], search.best.exchange):
         troubles = (*search.best.troubles[:place], milder, *search.best.troubles[place + 1 :])
         if await search.better(msgspec.structs.replace(search.best, troubles=troubles)):
             return True
     return False
 
 
-def mildings(trouble: Trouble) -> Iterator[Trouble]:
+def mildings(trouble: Trouble, exchange: str = BINANCE) -> Iterator[Trouble]:
     """What a trouble can become, the simplest first."""
-    kind = KINDS[trouble.kind]
+    kind = kinds_at(exchange)[trouble.kind]
     change = msgspec.structs.replace
     if trouble.on not in (Moment.NOW, kind.on):
         yield change(trouble, on=kind.on)

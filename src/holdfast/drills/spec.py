@@ -13,9 +13,11 @@ import msgspec
 from holdfast.decisions.breakers import BreakerLimits
 from holdfast.decisions.gate import Limits
 from holdfast.decisions.policy import Protection
+from holdfast.domain.account import PositionMode
 from holdfast.domain.symbol import Symbol
 from holdfast.drills.clock import EPOCH_MS
 from holdfast.drills.strategies import RESTLESS
+from holdfast.drills.wires import ExchangeName
 from holdfast.engine.liquidation import LiquidationConfig
 from holdfast.engine.settings import BotSettings, Trading
 
@@ -33,6 +35,9 @@ class WorldSpec:
     """One world. Times in ms, one way where they are latencies; money in quote currency."""
 
     seed: int = 0
+    exchange: ExchangeName = "binance"
+    position_mode: PositionMode = PositionMode.ONE_WAY
+    """Of the account from the start, and what the bot is configured for."""
     hours: float = 2.0
     """How long `run_for` of the usual scenario trades."""
     symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
@@ -59,7 +64,9 @@ class WorldSpec:
         """What the bot is told. Raises `BadSpec` for a path or value that makes no sense."""
         settings: Any = base_settings(self.symbol_list())
         trading = dataclasses.replace(settings.trading, strategies=self.strategies)
-        settings = dataclasses.replace(settings, trading=trading)
+        settings = dataclasses.replace(
+            settings, exchange=self.exchange, position_mode=self.position_mode, trading=trading
+        )
         for path, value in sorted(self.settings.items()):
             settings = _changed(settings, path, path.split("."), value)
         checked: BotSettings = settings

@@ -21,8 +21,6 @@ from holdfast.drills.world import World
 from holdfast.simulator.core.model import CoreEvent, OrderEvent
 from holdfast.simulator.requests import Arrival
 
-SENDING = ("/fapi/v1/order", "/fapi/v1/algoOrder")
-
 
 class WorldStage:
     """`plan.Stage` over one world. Make it before the bot is started: it listens from then on."""
@@ -58,7 +56,7 @@ class WorldStage:
 
     async def _wire(self, schedule: Schedule, trouble: Trouble) -> Heal:
         plan = self._world.server.faults
-        stream = self.hand.symbol(trouble).compact.lower()
+        stream = self._world.wire.stream_name(self.hand.symbol(trouble))
         numbers = [plan.add(fault) for fault in faults_of(schedule, trouble, stream)]
 
         async def heal() -> int:
@@ -110,9 +108,10 @@ class Moments:
         return not (self._world.truth().positions or view.live_orders or view.live_algos)
 
     def _arrived(self, arrival: Arrival) -> None:
-        if arrival.method == "POST" and arrival.path in SENDING:
+        asks = self._world.wire.asks(arrival)
+        if "send" in asks:
             self._happens(Moment.SUBMIT)
-        elif arrival.path.endswith("/positionRisk"):
+        elif "positions" in asks:
             self._happens(Moment.RECONCILE)
 
     def _said(self, _life: Life, event: str, fields: dict[str, object]) -> None:

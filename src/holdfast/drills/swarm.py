@@ -14,8 +14,9 @@ import math
 import random
 from collections.abc import Iterable
 
-from holdfast.drills.kinds import KINDS, Kind, Moment, Number, Plane, Span
+from holdfast.drills.kinds import KINDS, Kind, Moment, Number, Plane, Span, kinds_at
 from holdfast.drills.plan import Schedule, Trouble, schedule_of, trouble
+from holdfast.drills.wires import ExchangeName
 
 HOUR_MS = 3_600_000
 SHARES = (0.05, 0.15, 0.3, 0.5)
@@ -42,37 +43,37 @@ WORST_MOMENTS = (Moment.NOW, Moment.SUBMIT, Moment.FILL, Moment.RECONCILE)
 """When a process dies or stands still: anywhere, and where most is under way."""
 
 
-def draw(seed: int, hours: float) -> Schedule:
-    """The schedule of a seed; the same for ever, for the same catalogue."""
+def draw(seed: int, hours: float, exchange: ExchangeName = "binance") -> Schedule:
+    """The schedule of a seed at an exchange; the same for ever, for the same catalogue."""
     length_ms = round(hours * HOUR_MS)
     share = _chance(seed, "share").choice(SHARES)
     drawn = [
         each
-        for kind in KINDS.values()
+        for kind in kinds_at(exchange).values()
         if _chance(seed, kind.name, "exists").random() < share * max(1.0, kind.per_hour)
-        for each in _strikes(_chance(seed, kind.name), kind, length_ms)
+        for each in _strikes(_chance(seed, kind.name), kind, length_ms, exchange)
     ]
     order = _chance(seed, "order")
     order.shuffle(drawn)
-    return schedule_of(seed, length_ms, thinned(drawn, length_ms))
+    return schedule_of(seed, length_ms, thinned(drawn, length_ms), exchange)
 
 
 def _chance(seed: int, *names: str) -> random.Random:
     return random.Random("/".join(("swarm", str(seed), *names)))  # noqa: S311  (seeded chance is the point)
 
 
-def _strikes(chance: random.Random, kind: Kind, length_ms: int) -> Iterable[Trouble]:
+def _strikes(chance: random.Random, kind: Kind, length_ms: int, exchange: str) -> Iterable[Trouble]:
     """The troubles of one kind over the whole time, at random distances."""
     first, last = min(QUIET_START_MS, length_ms // 2), length_ms * (1 - QUIET_END_SHARE)
     every_ms = HOUR_MS / (kind.per_hour * _between(chance, *RATES))
     # At least one, wherever it falls: a kind that exists is meant to be met.
     at_ms = min(first + chance.expovariate(1 / every_ms), chance.uniform(first, last))
     while at_ms < last:
-        yield _trouble(chance, kind, int(at_ms))
+        yield _trouble(chance, kind, int(at_ms), exchange)
         at_ms += chance.expovariate(1 / every_ms)
 
 
-def _trouble(chance: random.Random, kind: Kind, at_ms: int) -> Trouble:
+def _trouble(chance: random.Random, kind: Kind, at_ms: int, exchange: str) -> Trouble:
     target, numbers = _target(chance, kind), _numbers(chance, kind)
     lasts_ms = kind.lasts_ms
     if lasts_ms and target in SELDOM:
@@ -82,6 +83,7 @@ def _trouble(chance: random.Random, kind: Kind, at_ms: int) -> Trouble:
     return trouble(
         kind.name,
         at_ms,
+        exchange,
         target=target,
         on=chance.choice(WORST_MOMENTS) if kind.plane is Plane.PROCESS else kind.on,
         word=chance.choice(kind.words or ("",)),

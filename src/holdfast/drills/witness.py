@@ -64,7 +64,8 @@ class Witness:
             "method": arrival.method,
             "path": arrival.path,
             "faults": [fault.kind.value for fault in arrival.faults],
-            "client_id": sent.get("newClientOrderId", sent.get("clientAlgoId", "")),
+            "asks": sorted(self._world.wire.asks(arrival)),
+            "client_id": self._world.wire.client_id(sent),
         }
         self._note("request", arrival.at_ms, fields)
 

@@ -29,7 +29,19 @@ from holdfast.simulator.core.model import (
 from holdfast.simulator.core.truth import CoverChange
 from holdfast.simulator.requests import Arrival
 
-SHOWN_PARAMS = ("side", "type", "quantity", "triggerPrice", "price", "closePosition", "reduceOnly", "algoId")
+SHOWN_PARAMS = (
+    *("side", "positionSide", "tradeSide", "holdSide", "type", "planType", "quantity", "size"),
+    *(
+        "triggerPrice",
+        "stopPrice",
+        "price",
+        "closePosition",
+        "reduceOnly",
+        "algoId",
+        "orderId",
+        "orderIdList",
+    ),
+)
 """Of a request; its ids stand beside the line."""
 
 

@@ -113,7 +113,7 @@ class Fault:
     """A regular expression searched in the path; for sockets in the stream's name, or the event's with
     its execution or status (`ORDER_TRADE_UPDATE/NEW`, `ALGO_UPDATE/TRIGGERED`)."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """Parameters the request must carry, with exactly these values."""
+    """Parameters the request must carry; each value is a regular expression that matches all of it."""
     account: str = ""
     """The API key."""
     stream: Literal["all", "user", "market"] = "all"
@@ -137,8 +137,9 @@ class Fault:
     word: str = "SOMETHING_NEW"
 
     def __post_init__(self) -> None:
-        for name in ("path", "member"):
-            pattern = getattr(self, name)
+        patterns = {"path": self.path, "member": self.member}
+        patterns |= {f"params.{name}": value for name, value in self.params.items()}
+        for name, pattern in patterns.items():
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -341,10 +342,15 @@ class FaultPlan:
         ]
 
 
+def carries(params: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether each parameter that is *wanted* matches its regular expression in full."""
+    return all(re.fullmatch(value, params.get(name, "")) for name, value in wanted.items())
+
+
 def _request_matches(fault: Fault, method: str, path: str, params: Mapping[str, str], account: str) -> bool:
     return (
         fault.method.upper() in ("", method)
         and fault.account in ("", account)
         and bool(re.search(fault.path, path))
-        and all(params.get(name) == value for name, value in fault.params.items())
+        and carries(params, fault.params)
     )

@@ -159,7 +159,7 @@ class Court:
     def close(self, quantity: str = "10", side: Side = Side.SELL) -> str:
         client_id = self.name("out")
         self.write(client_id, Purpose.CLOSE, side, quantity, reduce_only=True)
-        self.arrive("POST", "/fapi/v1/order", symbol="FOOUSDT", reduceOnly="true")
+        self.arrive("POST", "/fapi/v1/order", symbol="FOOUSDT", newClientOrderId=client_id)
         self.send(client_id, side, quantity, reduce_only=True)
         self.settle(client_id)
         self.book("0")

@@ -48,7 +48,7 @@ def test_what_the_store_remembers_is_what_the_bot_knows() -> None:
     async def act(world: World, watch: WorldWatch) -> None:
         await enter(world, watch)
         await world.until(watch.judge_store, "a moment in which nothing waits")
-        remembered = rebuild(world.home.database, "main", world.bot_clock)
+        remembered = rebuild(world.home.database, world.settings, world.bot_clock)
         assert [tracked.key.symbol for tracked in remembered.tracked] == [BTC]
         state = world.bot.account.state
         key = next(iter(state.tracked))

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from holdfast.cli.drill import typed
-from holdfast.cli.drill.options import PLANT_LIST, DrillOptions
+from holdfast.cli.drill.options import EXCHANGES, PLANT_LIST, DrillOptions
 from holdfast.cli.exits import EPILOG, Exit, Failure, guarded
 
 EXAMPLES = (
@@ -15,6 +15,7 @@ EXAMPLES = (
     "  holdfast drill --gauntlet                      every named drill\n\n"
     "  holdfast drill --gauntlet G02 G07              these rows\n\n"
     "  holdfast drill --seed 7 --hours 24             one world: two digests, the same everywhere\n\n"
+    "  holdfast drill --seed 7 --exchange bitget      the same at another exchange\n\n"
     "  holdfast drill --worlds 200 --report out.html  many worlds, and a page about them\n\n"
     "  holdfast drill --plant list                    mistakes to plant, and who has to find them\n\n"
     "  holdfast drill --replay sim-fail/7-S2.json --explain\n\n"
@@ -29,6 +30,7 @@ def drill(
     worlds: typed.Worlds = None,
     hours: typed.Hours = 2.0,
     seed: typed.Seed = 1,
+    exchange: typed.Exchange = EXCHANGES[0],
     jobs: typed.Jobs = 0,
     plant: typed.Plant = "",
     calm: typed.Calm = False,
@@ -53,6 +55,7 @@ def drill(
         worlds=worlds,
         hours=hours,
         seed=seed,
+        exchange=exchange,
         jobs=jobs,
         plant=plant,
         calm=calm,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.cli.drill.options import DrillOptions
+from holdfast.cli.drill.options import EXCHANGES, DrillOptions
 from holdfast.cli.drill.progress import progress
 from holdfast.cli.exits import Failure, say
 from holdfast.drills import cases
@@ -27,7 +27,11 @@ def fail_line(judged: Judged, violation: Violation) -> str:
     """The one line that a violation prints; everything to find it again."""
     t_s = max(0, violation.at_ms - judged.case.spec.start_ms) / 1000
     plant = f" plant={judged.case.plant}" if judged.case.plant else ""
-    return f"SIM-FAIL seed={judged.case.seed} {origin()} t={t_s:.3f} checker={violation.checker}{plant}"
+    exchange = judged.case.spec.exchange
+    where = "" if exchange == EXCHANGES[0] else f" exchange={exchange}"
+    return (
+        f"SIM-FAIL seed={judged.case.seed} {origin()} t={t_s:.3f} checker={violation.checker}{where}{plant}"
+    )
 
 
 def announce(judged: Judged, options: DrillOptions) -> None:

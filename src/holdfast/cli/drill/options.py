@@ -11,6 +11,7 @@ from pathlib import Path
 from holdfast.cli.exits import Exit, Failure
 
 PLANT_LIST = "list"
+EXCHANGES = ("binance", "bingx", "bitget")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class DrillOptions:
     worlds: int | None = None
     hours: float = 2.0
     seed: int = 1
+    exchange: str = "binance"
     jobs: int = 0
     minutes: float = 30.0
     plant: str = ""
@@ -46,6 +48,8 @@ class DrillOptions:
 
     def check(self) -> None:
         """Raises `Failure` (bad use) where the parts contradict each other."""
+        if self.exchange not in EXCHANGES:
+            raise _bad(f"expected --exchange out of {', '.join(EXCHANGES)}, found {self.exchange!r}")
         ways = {
             "--gauntlet": self.gauntlet,
             "--replay": self.replay is not None,
@@ -57,6 +61,10 @@ class DrillOptions:
             raise _bad(f"expected one of {', '.join(ways)}, found {' and '.join(chosen)}")
         if self.rows and not self.gauntlet:
             raise _bad(f"expected --gauntlet before the names of its rows, found {' '.join(self.rows)}")
+        if self.exchange != EXCHANGES[0] and (self.replay is not None or self.soak):
+            raise _bad(
+                "--exchange is for worlds by seed and the gauntlet: a plan names its own, a soak has all"
+            )
         whole = [name for name in ("--gauntlet", "--replay", "--soak") if ways[name]]
         for option, given in {"--plant": bool(self.plant), "--calm": self.calm}.items():
             if whole and given:

@@ -19,6 +19,7 @@ Worlds = Annotated[
 ]
 Hours = Annotated[float, typer.Option("--hours", min=0.05, help="Length of each, in simulated time.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The first world's number.")]
+Exchange = Annotated[str, typer.Option("--exchange", help="binance, bingx or bitget.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Processes at a time; 0 = one per processor.")]
 Plant = Annotated[
     str, typer.Option("--plant", help="Plant this mistake in the bot; `list` prints what there is.")

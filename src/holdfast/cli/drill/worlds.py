@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
+from functools import partial
+
+import msgspec
 
 from holdfast.cli.drill.findings import announce, fail_line, look_into
 from holdfast.cli.drill.options import DrillOptions
@@ -17,6 +20,7 @@ from holdfast.drills.judged import Judged, judge
 from holdfast.drills.origin import origin
 from holdfast.drills.report.page import Report
 from holdfast.drills.totals import Totals
+from holdfast.drills.wires import ExchangeName
 
 
 def run_worlds(options: DrillOptions) -> int:
@@ -60,12 +64,16 @@ def run_worlds(options: DrillOptions) -> int:
 
 def _done(options: DrillOptions) -> Iterator[Done[Case, Judged]]:
     """One world runs here, under whatever hash seed we were started with; many in processes of their own."""
-    make = calm if options.calm else drawn
+    make = partial(
+        calm if options.calm else drawn,
+        hours=options.hours,
+        exchange=msgspec.convert(options.exchange, ExchangeName),
+        plant=options.plant,
+    )
     if options.worlds is None:
-        case = make(options.seed, options.hours, plant=options.plant)
+        case = make(options.seed)
         return iter([Done(task=case, answer=judge(case))])
-    seeds = range(options.seed, options.seed + options.worlds)
-    cases = (make(seed, options.hours, plant=options.plant) for seed in seeds)
+    cases = map(make, range(options.seed, options.seed + options.worlds))
     return run_fleet(judge, cases, jobs=options.processes, twice=every(max(1, options.twice)))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from holdfast.decisions.gate import Limits
+from holdfast.drills.wires import WIRES
 from holdfast.engine.settings import BotSettings
 
 RECEIVE_WINDOW_MS = 5_000
@@ -43,6 +44,8 @@ class Bounds:
     weight_per_minute: int
     orders_per_10s: int
     orders_per_minute: int
+    wallet_step: Decimal
+    """To which the exchange rounds the wallet when it tells it."""
     start_ms: int = 10_000
     """From a start of the bot until it knows its account."""
     doubt_ms: int = 15_000
@@ -51,6 +54,7 @@ class Bounds:
 
 def bounds_of(settings: BotSettings, *, budget: Decimal = Decimal("0.5")) -> Bounds:
     """*budget*: the share of the exchange's own message limits that the bot may use."""
+    wire = WIRES[settings.exchange]
     fresh, protection = settings.freshness, settings.protection
     learn = fresh.positions_flat_ms + fresh.visibility_ms + 2 * fresh.confirm_ms + CYCLE_MS
     return Bounds(
@@ -64,7 +68,8 @@ def bounds_of(settings: BotSettings, *, budget: Decimal = Decimal("0.5")) -> Bou
         tries_max=20,
         tries_window_ms=10_000,
         stops_beside_ms=2 * fresh.orders_ms + fresh.visibility_ms + protection.retry_max_ms + CYCLE_MS,
-        weight_per_minute=int(2_400 * budget),
-        orders_per_10s=int(300 * budget),
-        orders_per_minute=int(1_200 * budget),
+        weight_per_minute=int(wire.weight_per_minute * budget),
+        orders_per_10s=int(wire.orders_per_10s * budget),
+        orders_per_minute=int(wire.orders_per_minute * budget),
+        wallet_step=wire.wallet_step,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.domain.intents import Journaled
@@ -21,10 +21,12 @@ from holdfast.drills.checkers.liveness import LivenessChecks
 from holdfast.drills.checkers.mirror import Mirror, Origin, origin_of
 from holdfast.drills.checkers.naked import NakedChecks, NakedLedger
 from holdfast.drills.checkers.orders import OrderChecks
-from holdfast.drills.checkers.rates import RateChecks
+from holdfast.drills.checkers.rates import BANNED, RateChecks
 from holdfast.drills.checkers.restart import RestartChecks
 from holdfast.drills.checkers.secrets import SecretChecks
+from holdfast.drills.checkers.stop_names import StopNames
 from holdfast.drills.checkers.useful import Figures, Usefulness
+from holdfast.drills.wires import BINANCE, WIRES, Wire
 from holdfast.simulator.core.model import (
     AccountEvent,
     AlgoEvent,
@@ -40,9 +42,9 @@ from holdfast.simulator.faults import FaultKind
 from holdfast.simulator.requests import Arrival
 
 TICK_MS = 1_000
-ORDER_PATH, STOP_PATH = "/fapi/v1/order", "/fapi/v1/algoOrder"
-READ_PATHS = ("/positionRisk", "/openAlgoOrders", "/openOrders", "/account", "/userTrades", "/algoOrder")
-BANNED = 418
+READS = frozenset({"positions", "stops", "orders", "balance", "trades", "find"})
+"""Reads of the account that may mislead."""
+WRITES, PROTECTIVE = frozenset({"send", "cancel"}), frozenset({"stop", "close"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +83,12 @@ class Checkers:
         bounds: Bounds,
         watched: Watched,
         secrets: dict[str, str],
+        wire: Wire = WIRES[BINANCE],
         on_first: Callable[[Violation], None] = lambda violation: None,
     ) -> None:
         self.findings = Findings(on_first)
-        self.mirror, self.durable, self.bounds = mirror, durable, bounds
+        self.mirror, self.durable, self.bounds, self.wire = mirror, durable, bounds, wire
+        self._stop_names = StopNames(wire)
         self.impaired = Impairments()
         self.given = OrdersGiven()
         self.orders = OrderChecks(mirror, durable, bounds, self.impaired, self.given, self.findings)
@@ -95,7 +99,7 @@ class Checkers:
         self.rates = RateChecks(bounds, self.findings)
         self.restarts = RestartChecks(mirror, self.findings)
         self.secrets = SecretChecks(secrets, self.findings)
-        self.liveness = LivenessChecks(mirror, durable, self.books, self.findings)
+        self.liveness = LivenessChecks(mirror, durable, self.books, self.findings, wire)
         self.useful = Usefulness(mirror, watched.hindered)
         self._look = watched.look
         self._ticked_ms = 0
@@ -136,12 +140,13 @@ class Checkers:
         kinds = tuple(fault.kind.value for fault in arrival.faults)
         if kinds:
             self.struck(" ".join(kinds), arrival.at_ms)
-        if arrival.method == "POST" and arrival.path in (ORDER_PATH, STOP_PATH):
-            self._sent(arrival, kinds)
-        elif arrival.method == "DELETE" and arrival.path == STOP_PATH:
-            self.naked.cancel_asked(arrival.params)
+        asks = self.wire.asks(arrival)
+        if "send" in asks:
+            self._sent(arrival, asks, kinds)
+        elif "cancel" in asks:
+            self.naked.cancel_asked(self.wire.cancelled(arrival.params))
         if kinds:
-            self._excuse(arrival)
+            self._excuse(arrival, asks)
 
     def _order(self, event: OrderEvent) -> None:
         self.mirror.hear(event)
@@ -166,14 +171,18 @@ class Checkers:
             self.restarts.meddled(order.symbol)
 
     def _algo(self, event: AlgoEvent) -> None:
-        self.mirror.hear(event)
-        algo = event.algo
-        if algo.account_id != self.mirror.account_id:
+        if event.account_id != self.mirror.account_id:
             return
+        algo = self._stop_names.named(event.algo)
+        self.mirror.hear(event if algo is event.algo else replace(event, algo=algo))
         self._poll()
         self.orders.algo_changed(algo)
         cancelled = algo.status is AlgoStatus.CANCELED
-        by_bot = self.naked.stop_cancelled(algo) if cancelled else algo.status is AlgoStatus.NEW
+        by_bot = (
+            self.naked.stop_cancelled(algo, self.wire.wire_id(algo))
+            if cancelled
+            else algo.status is AlgoStatus.NEW
+        )
         if not by_bot:
             self.restarts.meddled(algo.symbol)
 
@@ -182,22 +191,25 @@ class Checkers:
         if event.symbol is not None:
             self.restarts.meddled(event.symbol)
 
-    def _sent(self, arrival: Arrival, kinds: tuple[str, ...]) -> None:
-        """A stop, or an order that can only reduce: a try to protect."""
-        protective = arrival.path == STOP_PATH or arrival.params.get("reduceOnly") == "true"
+    def _sent(self, arrival: Arrival, asks: frozenset[str], kinds: tuple[str, ...]) -> None:
+        """A stop, or a close: a try to protect."""
+        if "stop" in asks:
+            self._stop_names.sent(arrival)
         symbol = _symbol(arrival.params.get("symbol", ""))
-        if protective and symbol is not None:
+        if asks & PROTECTIVE and symbol is not None:
             self.naked.tried(symbol, arrival.at_ms, kinds)
 
-    def _excuse(self, arrival: Arrival) -> None:
+    def _excuse(self, arrival: Arrival, asks: frozenset[str]) -> None:
         """What this fault may cost beside the request itself."""
         for fault in arrival.faults:
-            banned = fault.kind is FaultKind.RATE_LIMITED and fault.answer()[0] == BANNED
+            banned = fault.kind is FaultKind.RATE_LIMITED and fault.answer()[0] in BANNED
             if banned:
-                self.hit(because.NETWORK, arrival.at_ms, fault.retry_after_s * 1_000 + TICK_MS)
-        if arrival.method == "GET" and arrival.path.endswith(READ_PATHS):
+                silent_ms = fault.retry_after_s * 1_000
+                self.hit(because.NETWORK, arrival.at_ms, silent_ms + TICK_MS)
+                self.useful.struck(arrival.at_ms + silent_ms)
+        if arrival.method == "GET" and asks & READS:
             self.hit(because.READS, arrival.at_ms, self.bounds.doubt_ms)
-        if arrival.method in ("POST", "DELETE") and arrival.path in (ORDER_PATH, STOP_PATH):
+        if asks & WRITES:
             self.hit(because.ORDERS, arrival.at_ms, self.bounds.doubt_ms)
 
     # --- what is impaired, and what struck -----------------------------------------------------

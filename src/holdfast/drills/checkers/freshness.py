@@ -51,8 +51,13 @@ class FreshnessChecks:
         if not known:
             self._stale(believed, "the position", believed.position, limits.positions_age_ms_max)
         wallet = believed.wallet
-        if wallet is None or not mirror.wallets.was(wallet, self._at(limits.balance_age_ms_max)):
+        if wallet is None or not self._had(wallet, self._at(limits.balance_age_ms_max)):
             self._stale(believed, "the wallet", wallet, limits.balance_age_ms_max)
+
+    def _had(self, wallet: Decimal, since_ms: int) -> bool:
+        """Whether that much was in the wallet, as the exchange tells it."""
+        step = self.bounds.wallet_step
+        return any(abs(each - wallet) <= step for each in self.mirror.wallets.since(since_ms))
 
     def _at(self, age_ms: int) -> int:
         return self.mirror.now_ms - age_ms - SENDING_MS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.decisions.gate import Mode, OperatorState
-from holdfast.domain.account import PositionKey, PositionMode
+from holdfast.domain.account import PositionKey
 from holdfast.domain.intents import Journaled
 from holdfast.domain.orders import OrderState
 from holdfast.domain.symbol import Symbol
@@ -15,6 +15,7 @@ from holdfast.drills.checkers.bounds import CYCLE_MS
 from holdfast.drills.checkers.durable import Durable
 from holdfast.drills.checkers.findings import Findings
 from holdfast.drills.checkers.mirror import Mirror, Origin, origin_of
+from holdfast.drills.wires import Wire
 from holdfast.engine.bot import Bot
 from holdfast.simulator.core.model import SimAlgo, SimOrder
 
@@ -104,7 +105,7 @@ def _switched(told: AfterHeal, mirror: Mirror, setting: str) -> bool:
     """Modes cannot be switched back while a position is held, and leverage is left alone there."""
     what, _, symbol = setting.partition(" ")
     if what == "position_mode":
-        return mirror.position_mode is not PositionMode.ONE_WAY
+        return mirror.position_mode is not mirror.wanted_mode
     return _held(told, mirror, symbol)
 
 
@@ -139,6 +140,7 @@ class LivenessChecks:
     durable: Durable
     books: BookChecks
     findings: Findings
+    wire: Wire
 
     def judge(self, told: AfterHeal, *, causes: Mapping[str, Cause] = STANDING_CAUSES) -> None:
         """*causes*: those of a world in which something stays broken (a delisted symbol) have more rows."""
@@ -155,16 +157,15 @@ class LivenessChecks:
             if journaled.state is not OrderState.WORKING and not young:
                 text = f"the end of {journaled.client_id} ({journaled.intent.purpose}) is still not known"
                 self.findings.add("L1", told.at_ms, text, state=journaled.state.value)
-        standing: list[tuple[str, SimOrder | SimAlgo]] = []
-        standing += [(str(order.order_id), order) for order in self.mirror.orders.values()]
-        standing += [(str(algo.algo_id), algo) for algo in self.mirror.algos.values()]
-        for name, order in standing:
+        standing: list[SimOrder | SimAlgo] = [*self.mirror.orders.values(), *self.mirror.algos.values()]
+        for order in standing:
+            name = self.wire.wire_id(order)
             fresh = told.at_ms - order.created_ms <= CYCLE_MS
             if origin_of(order) is Origin.BOT and name not in told.orders and not fresh:
                 text = f"an order of ours on {order.symbol} stands and the bot does not know of it"
                 self.findings.add("L1", told.at_ms, text, client_id=order.client_id)
 
-        live = {order.client_id for _, order in standing}
+        live = {order.client_id for order in standing}
         for row in self.durable.open_intents():
             if row.state is OrderState.WORKING and row.client_id not in live:
                 text = f"the journal holds {row.client_id} ({row.purpose}) for working, and it is over"

@@ -116,8 +116,8 @@ class Mirror:
         self.algos: dict[int, SimAlgo] = {}
         self.leverage: dict[Symbol, int] = {}
         self.leverage_ms: dict[Symbol, int] = {}
-        self.position_mode = PositionMode.ONE_WAY
-        """Bots of drills are configured for it, and accounts begin so."""
+        self.position_mode = self.wanted_mode = PositionMode.ONE_WAY
+        """What the account has, and what the bot is configured for."""
         self._cause: SimOrder | None = None
         self._handlers: Mapping[type, Callable[[Any], None]] = {
             PriceEvent: self.price,

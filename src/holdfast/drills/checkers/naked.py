@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from holdfast.domain.account import PositionKey
@@ -150,13 +150,13 @@ class NakedChecks:
         if cancelled is not None and cancelled[0] == change.at_ms:
             self._uncovered(key, change.at_ms, cancelled[1])
 
-    def cancel_asked(self, params: Mapping[str, str]) -> None:
-        """The bot's request to cancel a stop reached the exchange."""
-        self._asked.update(params[name] for name in ("algoId", "clientAlgoId") if name in params)
+    def cancel_asked(self, ids: set[str]) -> None:
+        """The bot's request to cancel what has one of these *ids* reached the exchange."""
+        self._asked |= ids
 
-    def stop_cancelled(self, algo: SimAlgo) -> bool:
-        """True when the bot asked for it, False when somebody else did."""
-        asked = bool({str(algo.algo_id), algo.client_id} & self._asked)
+    def stop_cancelled(self, algo: SimAlgo, stop_id: str) -> bool:
+        """True when the bot asked for it (by *stop_id* or its name), False when somebody else did."""
+        asked = bool({stop_id, algo.client_id} & self._asked)
         if asked:
             self._cancelled[algo.symbol] = (algo.updated_ms, algo.client_id)
         else:

@@ -14,7 +14,8 @@ from holdfast.simulator.requests import Arrival
 TEN_SECONDS_MS = 10_000
 ON_THE_WAY_MS = 2_000
 """What was sent before the refusal was heard."""
-BANNED = 418
+BANNED = frozenset({403, 418})
+"""Statuses of a refusal that is meant for all requests of an address."""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class RateChecks:
             self._note_ban(fault, at_ms)
 
     def _note_ban(self, fault: Fault, at_ms: int) -> None:
-        if fault.kind is FaultKind.RATE_LIMITED and fault.answer()[0] == BANNED:
+        if fault.kind is FaultKind.RATE_LIMITED and fault.answer()[0] in BANNED:
             until = at_ms + fault.retry_after_s * 1_000
             self._held_up = self._stalls > 0
             self._banned = (at_ms + ON_THE_WAY_MS, max(self._banned[1], until))

@@ -45,10 +45,11 @@ from holdfast.drills.kinds import KINDS, Moment, Plane
 from holdfast.drills.lives import Life
 from holdfast.drills.network import LinkKind
 from holdfast.drills.plan import Heal, Schedule, Stage, Trouble
-from holdfast.drills.world import KEY, SECRET, World
+from holdfast.drills.world import KEY, PASSPHRASE, SECRET, World
 from holdfast.engine.bot import Bot
 from holdfast.engine.memory import Remembered
 from holdfast.engine.recall import StoreMemory
+from holdfast.engine.settings import BotSettings
 from holdfast.simulator.faults import ON_SOCKETS
 from holdfast.store.database import Store, open_store
 
@@ -79,13 +80,15 @@ class WorldWatch:
         mirror.now_ms = world.now_ms
         mirror.wallet = world.server.core.view(account_id).wallet
         mirror.wallets.note(0, mirror.wallet)
+        mirror.position_mode = mirror.wanted_mode = world.spec.position_mode
         self._durable = SqliteDurable(world.home.database, world.settings.account_id)
         self.checkers = Checkers(
             mirror=mirror,
             durable=self._durable,
             bounds=bounds_of(world.settings, budget=budget),
             watched=Watched(alerted=self._alerted, hindered=self._hindered, look=self._look),
-            secrets={KEY: "API key", SECRET: "API key's secret"},
+            secrets={KEY: "API key", SECRET: "API key's secret", PASSPHRASE: "passphrase"},
+            wire=world.wire,
             on_first=on_first,
         )
         self._standing: set[Cause] = set()
@@ -196,7 +199,7 @@ class WorldWatch:
 
     def _compare(self, running: BotState, when: str) -> None:
         world = self._world
-        remembered = rebuild(world.home.database, world.settings.account_id, world.bot_clock)
+        remembered = rebuild(world.home.database, world.settings, world.bot_clock)
         self.checkers.restarts.rebuilt(running, state_in(remembered), when=when)
 
     def _submitted(self, bot: Bot, approved: Approved) -> None:
@@ -416,7 +419,7 @@ class _AtOnce:
         return work()
 
 
-def rebuild(database: Path, account_id: str, clock: Clock) -> Remembered:
+def rebuild(database: Path, settings: BotSettings, clock: Clock) -> Remembered:
     """What a bot that starts from *database* would remember; asked of a copy."""
     folder = new_folder()
     try:
@@ -427,23 +430,23 @@ def rebuild(database: Path, account_id: str, clock: Clock) -> Remembered:
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         store = open_store(copy, quick_check=False)
         try:
-            return _run(_memory(store, account_id, clock).recall())
+            return _run(_memory(store, settings, clock).recall())
         finally:
             store.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _memory(store: Store, account_id: str, clock: Clock) -> StoreMemory:
+def _memory(store: Store, settings: BotSettings, clock: Clock) -> StoreMemory:
     at_once: Any = _AtOnce(store)
     return StoreMemory(
         store=store,
         writer=at_once,
         blocking=at_once,
         clock=clock,
-        account_id=account_id,
+        account_id=settings.account_id,
         user_id="",
-        exchange="binance",
+        exchange=settings.exchange,
         lease_epoch=0,
         log=lambda event, fields: None,
     )

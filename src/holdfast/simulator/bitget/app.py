@@ -143,9 +143,12 @@ class BitgetApp(WireApp[Params, Call]):
         return Answer(status, _envelope(code, msg, None, self.clock.now_ms()), dict(headers), code)
 
     def emptied(self, body: bytes) -> bytes:
-        """The envelope stays, its lists are empty."""
-        answer = orjson.loads(body)
-        data = answer["data"]
+        """The envelope stays, its lists are empty; what is no JSON any more passes as it is."""
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return body
+        data = answer.get("data") if isinstance(answer, dict) else None
         if isinstance(data, dict):
             answer["data"] = {name: [] if isinstance(rows, list) else rows for name, rows in data.items()}
         elif isinstance(data, list):
