@@ -12,9 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from holdfast.drills.gauntlet import Outcome, Verdict, rows, run_row
-from holdfast.drills.kinds import KINDS, TARGETS
+from holdfast.drills.kinds import KINDS, TARGETS, Kind
 from holdfast.drills.plants import PLANTS
 from holdfast.drills.probes import PROBES
+from holdfast.drills.wires import WIRES
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE, CATALOGUE = DOCS / "guarantees.md", DOCS / "troubles.md"
@@ -72,11 +73,20 @@ def troubles() -> str:
         f"| {each.family} | `{each.name}` | {each.what} | {each.plane} | {_whom(each.targets)} |"
         for each in KINDS.values()
     ]
+    elsewhere = [
+        f"| `{each.name}` | {name} | {_there(each, name)} |"
+        for each in KINDS.values()
+        for name in WIRES
+        if each.absent(name) or each.at(name).what != each.what
+    ]
     probes = [f"| {each.name} | {each.means} |{' rare' if each.rare else ''} |" for each in PROBES.values()]
     plants = [f"| `{each.name}` | {each.text} | {each.found_by} |" for each in PLANTS.values()]
     parts = [
         CATALOGUE_HEAD,
         _table(("family", "kind", "what happens", "brought about by", "to whom"), kinds),
+        "\n## Elsewhere\n",
+        "What is said above is Binance's form; where an exchange says it in other words, or cannot:\n",
+        _table(("kind", "exchange", "there"), elsewhere),
         "\n## What has to happen sometimes\n",
         "A soak fails for each of these that no world of it hit; *rare* ones are only counted.\n",
         _table(("probe", "that is", ""), probes),
@@ -84,6 +94,12 @@ def troubles() -> str:
         _table(("plant", "what it is", "to be found by"), plants),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _there(kind: Kind, exchange: str) -> str:
+    """The kind in an exchange's words, or why there is none."""
+    absent = kind.absent(exchange)
+    return f"*not there:* {absent}" if absent else kind.at(exchange).what
 
 
 def _whom(targets: tuple[str, ...]) -> str:
