@@ -33,6 +33,7 @@ OURS = {
     "cli/demo/children.py",
     "cli/demo/prepare.py",
     "cli/demo/run.py",
+    "cli/demo/seat.py",
     "cli/drill/",  # how long a person waits for drills
     "cli/lifeline.py",
     "cli/runbot.py",

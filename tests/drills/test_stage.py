@@ -51,7 +51,9 @@ WITH: dict[str, dict[str, Any]] = {
         "target": "order",
         "for_ms": 5 * MINUTE_MS,
         "numbers": {"probability": 1.0},
-    }
+    },
+    "position_mode_by_hand": {"kind": "flatten_during_reconcile", "for_ms": MINUTE_MS},
+    "margin_mode_by_hand": {"kind": "flatten_during_reconcile", "for_ms": MINUTE_MS},
 }
 LASTING = (
     "position_mode_by_hand",
