@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def test_a_new_file_gets_every_table(tmp_path: Path):
     tables = store.read(lambda c: set(inspect(c).get_table_names()))
     store.close()
     assert tables == set(metadata.tables) | {"alembic_version"}
+
+
+def test_several_accounts_of_one_process_open_their_stores_at_once(tmp_path: Path):
+    """Each on its own thread; alembic keeps what it migrates in the module."""
+    paths = [tmp_path / f"{number}.db" for number in range(6)]
+    with ThreadPoolExecutor(len(paths)) as threads:
+        stores = list(threads.map(open_store, paths))
+    for store in stores:
+        assert store.read(lambda c: revisions.current(c, "here")) == revisions.HEAD
+        store.close()
 
 
 def test_the_program_knows_its_newest_migration(sqlite_store: Store):

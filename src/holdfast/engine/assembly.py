@@ -68,6 +68,9 @@ class Place:
     config_hash: str = ""
     connector: Callable[[], aiohttp.BaseConnector] | None = None
     """Another network than TCP."""
+    shared: ExchangeShared | None = None
+    """What several accounts of one process share: session, markets, the budget of each exchange's address.
+    Whoever made it closes it. None: this bot makes its own, and its home remembers bans."""
     disk: Disk = SYSTEM_DISK
     log_problem: Callable[[], str] = lambda: ""
     """Why the log cannot be written just now; "" = it can."""
@@ -98,14 +101,7 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
     place = replace(place, clock=SteadyClock(place.clock))
     async with AsyncExitStack() as stack:
         memory, files, epoch = await _memory(stack, settings, place)
-        shared = ExchangeShared(
-            clock=place.clock,
-            random=place.chance,
-            settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
-            connector=place.connector,
-            bans=files.bans.of,
-        )
-        stack.push_async_callback(shared.close)
+        shared = place.shared or _shared(stack, settings, place, files)
         exchange = make_exchange(
             settings.exchange,
             credentials=place.credentials,
@@ -130,6 +126,18 @@ async def assembled(settings: BotSettings, place: Place) -> AsyncIterator[Bot]:
                 kill_ordered=place.home.kill_ordered,
             )
         )
+
+
+def _shared(stack: AsyncExitStack, settings: BotSettings, place: Place, files: Files) -> ExchangeShared:
+    made = ExchangeShared(
+        clock=place.clock,
+        random=place.chance,
+        settings=ExchangeSettings(request_timeout_s=settings.request_timeout_ms / 1000),
+        connector=place.connector,
+        bans=files.bans.of,
+    )
+    stack.push_async_callback(made.close)
+    return made
 
 
 async def _memory(

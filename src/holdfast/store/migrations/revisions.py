@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
@@ -19,6 +20,8 @@ HEAD = "0004"
 """The schema of this program; a test holds it against the newest migration."""
 VERSION_TABLE = "alembic_version"
 _KNOWN = ("0001", "0002", "0003", "0004")
+_ALONE = Lock()
+"""Alembic keeps what it migrates in a module: the stores of one process, each on its thread, take turns."""
 
 
 def current(connection: Connection, where: str) -> str | None:
@@ -61,9 +64,10 @@ def migrate(connection: Connection, where: str) -> bool:
     """
     if current(connection, where) == HEAD:
         return False
-    from alembic import command
+    with _ALONE:
+        from alembic import command
 
-    command.upgrade(config(connection), HEAD)
+        command.upgrade(config(connection), HEAD)
     return True
 
 
