@@ -368,3 +368,11 @@ def test_a_position_of_the_other_mode_asks_for_the_mode_again(
     world = facts(position(side=side), config=Fact(config, NOW_MS - 1_000, NOW_MS), expected_mode=known)
     (due_ms,) = [want.at_ms for want in decided(world).wants if want.read is Read.CONFIG]
     assert (due_ms <= NOW_MS) is at_once
+
+
+def test_a_stop_that_was_set_off_is_looked_at_when_it_ceases_to_count() -> None:
+    """G32: else it would be the next tick that notices, seconds later."""
+    acting = stop(status=StopStatus.TRIGGERING, updated_ms=NOW_MS - 1_000)
+    wants = decided(facts(position(), stops=(acting,))).wants
+    due = [want.at_ms for want in wants if want.read is Read.STOPS and want.symbol == BTC]
+    assert NOW_MS - 1_000 + PROTECTION.trigger_stuck_ms + 1 in due

@@ -33,6 +33,7 @@ CAPABILITIES = Capabilities(
     window_ms=5_000,
     money_step=Decimal("0.00000001"),
     visibility_ms=2_000,
+    one_list=False,
 )
 
 
@@ -155,6 +156,9 @@ class FakeExchange:
 
     async def balance(self, *, priority: Priority) -> Any:
         return await self._read("balance")
+
+    async def open_orders(self, symbol: Symbol | None, *, priority: Priority) -> Any:
+        return await self._read("orders")
 
     async def open_stops(self, symbol: Symbol | None, *, priority: Priority) -> Any:
         return await self._read("stops")

@@ -14,7 +14,7 @@ from holdfast.engine.events import Inbox, ReadDone
 from holdfast.engine.reader import PAUSE_MAX_MS, Reader
 from holdfast.exchanges.port import ExchangeError
 from tests.decisions.examples import BTC, ETH, NOW_MS
-from tests.engine.parts import FakeClock, FakeExchange
+from tests.engine.parts import CAPABILITIES, FakeClock, FakeExchange
 
 POSITIONS = Want(Read.POSITIONS, None, NOW_MS)
 FACT: Fact[Any] = Fact((), NOW_MS, NOW_MS)
@@ -69,6 +69,24 @@ async def test_failed_read_says_so_and_pauses_longer_each_time() -> None:
         assert later is not None
         pauses.append(later - clock.ms)
     assert pauses == [500, 1000, 2000, 4000, 8000, PAUSE_MAX_MS, PAUSE_MAX_MS]
+
+
+@pytest.mark.parametrize(("one_list", "asked"), [(False, ["orders"]), (True, ["orders", "stops"])])
+async def test_orders_and_stops_of_one_list_are_always_asked_together(
+    one_list: bool, asked: list[str]
+) -> None:
+    """Then they stay due together, and the exchange is asked but once."""
+    inbox = Inbox()
+    offered = replace(CAPABILITIES, one_list=one_list)
+    exchange = FakeExchange(reads={"orders": empty, "stops": empty}, capabilities=offered)
+    made = Reader(exchange, FakeClock(), inbox, (BTC,), transfers_from_ms=lambda: 0)  # type: ignore[arg-type]
+    want = Want(Read.ORDERS, BTC, NOW_MS)
+    made.begin(want)
+    assert made.free(replace(want, read=Read.STOPS)) is not one_list
+    await made.ask(want)
+    assert exchange.asked == asked
+    told = [event for event in await inbox.get() if isinstance(event, ReadDone)]
+    assert [event.want.read.value for event in told] == asked
 
 
 async def in_part() -> Fact[Any]:

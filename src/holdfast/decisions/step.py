@@ -134,10 +134,16 @@ def _hold(key: PositionKey, facts: Facts) -> _Held:
             wants = (Want(Read.STOPS, key.symbol, facts.now_ms, urgent=True),) if census else ()
             # Look again when the pause ends: the deadline is not to be missed by a timer's length.
             return _Held(verdict, wants=(*wants, Want(Read.STOPS, key.symbol, until)))
-        case protecting.Covered(superfluous=superfluous, confirm_ms=confirm):
-            cancels = (_cancel(stop, facts, "one stop is enough") for stop in superfluous)
-            wants = (Want(Read.STOPS, key.symbol, confirm),) if confirm is not None else ()
+        case protecting.Covered(stop=stop, superfluous=superfluous, confirm_ms=confirm):
+            cancels = (_cancel(spare, facts, "one stop is enough") for spare in superfluous)
+            again = confirm if stop.status not in protecting.ACTING else _stuck_ms(stop, facts)
+            wants = (Want(Read.STOPS, key.symbol, again),) if again is not None else ()
             return _Held(verdict, intents=tuple(each for each in cancels if each), wants=wants)
+
+
+def _stuck_ms(stop: Stop, facts: Facts) -> int:
+    """When a stop that was set off ceases to count: something has to bring the step of that moment (G32)."""
+    return stop.updated_ms + facts.protection.trigger_stuck_ms + 1
 
 
 def _leave(
@@ -318,10 +324,8 @@ def _due(fact: object, period_ms: int) -> int:
 
 
 def _book_reads(facts: Facts) -> Iterator[Want]:
-    """Orders and stops of each symbol that matters just now; together, for an exchange may have one list of
-    both and be asked but once."""
+    """Orders and stops of each symbol that matters just now."""
     symbols = {key.symbol for key in facts.positions} | {key.symbol for key in facts.tracked}
     for symbol in sorted(symbols):
-        oldest_ms = min(facts.stops_read_ms.get(symbol, 0), facts.orders_read_ms.get(symbol, 0))
-        for read in (Read.STOPS, Read.ORDERS):
-            yield Want(read, symbol, oldest_ms + facts.freshness.orders_ms)
+        yield Want(Read.STOPS, symbol, facts.stops_read_ms.get(symbol, 0) + facts.freshness.orders_ms)
+        yield Want(Read.ORDERS, symbol, facts.orders_read_ms.get(symbol, 0) + facts.freshness.orders_ms)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from holdfast.decisions.step import Read, Want
@@ -20,6 +22,7 @@ HELD_MS = 5_000
 LATE_MS = 30_000
 GUARDING = frozenset({Read.POSITIONS, Read.STOPS, Read.ORDERS})
 """What protection is decided on: so long overdue, it may use what is kept for protecting."""
+OTHER_OF_LIST = {Read.STOPS: Read.ORDERS, Read.ORDERS: Read.STOPS}
 RULES_AGE_MS = 1_000
 """Trading rules this young are not read again: a burst of refusals asks once."""
 
@@ -70,10 +73,19 @@ class Reader:
 
     def begin(self, want: Want) -> None:
         """Mark the question as asked; `ask` must follow."""
-        self._running.add((want.read, want.symbol))
+        self._running.update((each.read, each.symbol) for each in self._asked_with(want))
 
     async def ask(self, want: Want) -> None:
         """Report the answer or the failure. However it ends, the question may be asked again."""
+        await asyncio.gather(*(self._ask_one(each) for each in self._asked_with(want)))
+
+    def _asked_with(self, want: Want) -> tuple[Want, ...]:
+        """Where one list tells of orders and stops, both are always asked for: that is one question."""
+        if want.read not in OTHER_OF_LIST or not self._exchange.capabilities.one_list:
+            return (want,)
+        return (want, replace(want, read=OTHER_OF_LIST[want.read]))
+
+    async def _ask_one(self, want: Want) -> None:
         key = (want.read, want.symbol)
         try:
             fact = await self._read(want)

@@ -56,6 +56,8 @@ class Capabilities:
     two_stops_may_stand: bool
     """A second stop of the *other form* (sized beside whole-position) may stand beside the first."""
     stop_keeps_client_id: bool
+    one_list: bool
+    """Orders and stops stand in one list, which one question tells."""
     stop_locks_quantity: bool
     whole_stop_expires_when_flat: bool
     window_ms: int
