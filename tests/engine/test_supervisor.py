@@ -13,6 +13,7 @@ from holdfast.decisions.breakers import FALL_PROVEN_MS
 from holdfast.decisions.gate import Mode, OperatorState
 from holdfast.decisions.policy import Protection
 from holdfast.domain.orders import Direction
+from holdfast.domain.symbol import Symbol
 from holdfast.engine import bot as running_bot
 from holdfast.engine.events import Applied, Told
 from holdfast.store.flags import get_flag
@@ -150,3 +151,13 @@ async def test_leverage_that_cannot_be_set_is_told_and_holds_nothing_up(
         w.server.faults.remove(number)
         await running.until(lambda: state.leverage_of(ETH) == 5, "the leverage", 4)
         await running.until(lambda: alerts.of("LEVERAGE_NOT_SET") == (), "the end of the alert", 2)
+
+
+async def test_leverage_our_own_budget_holds_back_is_asked_for_with_the_next_look(tmp_path: Path) -> None:
+    """Bitget takes five a second: the sixth symbol has its turn soon, and that is nothing to raise."""
+    names = ("BTC", "ETH", "SOL", "XRP", "BNB", "LAYER", "ADA", "DOT")
+    symbols = tuple(Symbol.parse(f"{name}/USDT") for name in names)
+    async with world(tmp_path, exchange="bitget", symbols=symbols) as w, w.bot() as running:
+        state = running.bot.account.state
+        await running.until(lambda: all(state.leverage_of(each) == 5 for each in symbols), "all of them", 20)
+        assert running.bot.account.alerts.of("LEVERAGE_NOT_SET") == ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.decisions.select import Performance
 from holdfast.decisions.step import Concern, Read, Want
-from holdfast.domain.intents import Accepted
+from holdfast.domain.intents import Accepted, Unavailable
 from holdfast.domain.protocols import Clock, Ids
 from holdfast.domain.symbol import Symbol
 from holdfast.engine.account import Account, LogLine
@@ -195,6 +195,10 @@ class Bot:
         self._leverage_asked[symbol] = parts.clock.now_ms()
         outcome = await parts.exchange.set_leverage(symbol, wanted)
         now = parts.clock.now_ms()
+        if isinstance(outcome, Unavailable) and outcome.short:
+            # Too many at once for our own budget: nothing was asked, its turn comes with the next look.
+            del self._leverage_asked[symbol]
+            return
         if isinstance(outcome, Accepted):
             self.account.state.hear_leverage(symbol, wanted, now)
         else:

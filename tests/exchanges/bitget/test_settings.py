@@ -57,3 +57,25 @@ async def test_the_first_question_leaves_no_symbol_unknown_and_later_ones_take_t
     assert asked.symbols[:AT_ONCE] == names[:AT_ONCE]
     assert set(asked.symbols) == set(names)
     assert len(asked.symbols) == 2 * AT_ONCE
+
+
+async def test_a_symbol_whose_setting_is_changed_meanwhile_is_asked_for_once_more() -> None:
+    """Else the answer lacked it, and entries on it were refused until the next look."""
+    clock = HandClock()
+    asked = Asked(clock)
+    settings = Settings(asked, clock)  # type: ignore[arg-type]
+    for symbol in SYMBOLS[:3]:
+        settings.uses(symbol)
+    changed = iter([SYMBOLS[0]])
+    plain = asked.fact
+
+    async def fact(request: Request, read: Callable[[bytes], Any], priority: Priority) -> Fact[Any]:
+        if asked.symbols == ["BTCUSDT"]:
+            settings.forget(next(changed))
+        return await plain(request, read, priority)
+
+    asked.fact = fact  # type: ignore[method-assign]
+    found = await settings.config((), Plain(), Priority.OBSERVE)  # type: ignore[arg-type]
+    assert found.complete
+    assert set(found.value.margin_mode) == set(SYMBOLS[:3])
+    assert asked.symbols == ["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSDT"]

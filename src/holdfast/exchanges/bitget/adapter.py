@@ -370,9 +370,10 @@ class BitgetExchange:
         return await self._setting(requests.set_margin_mode(self._wire(symbol), mode), symbol, read)
 
     async def _setting(self, request: Request, symbol: Symbol, read: Callable[[bytes], Outcome]) -> Outcome:
-        """Whatever comes of it, what was known of the symbol is asked for again."""
+        """Whatever may have come of it, what was known of the symbol is asked for again."""
         answer = await self._caller.send(request, Priority.TRADE)
-        self._settings.forget(symbol)
+        if not isinstance(answer, Unavailable):
+            self._settings.forget(symbol)
         return self._read(request, read, answer.body) if isinstance(answer, Answer) else answer
 
     # --- streams ---

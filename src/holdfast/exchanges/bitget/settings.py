@@ -18,6 +18,8 @@ from holdfast.exchanges.transport import Answer
 NO_PERMISSION = "40014"
 AT_ONCE = 5
 """Settings are asked for symbol by symbol, ten times a second at most: so many are asked anew each time."""
+ROUNDS_MAX = 4
+"""So often one answer is made whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,12 @@ class Settings:
         was; the fact is as old as its oldest part. Before any is in use, the first of *listed* tells the
         position mode."""
         wanted = [*self._used] or [*listed][:1]
-        unknown = sum(symbol not in self._known for symbol in wanted)
-        for symbol in sorted(wanted, key=self._asked_ms)[: max(AT_ONCE, unknown)]:
-            await self._ask(symbol, names, priority)
+        due = sorted(wanted, key=self._asked_ms)[:AT_ONCE]
+        for _ in range(ROUNDS_MAX):
+            for symbol in due:
+                await self._ask(symbol, names, priority)
+            # One that was changed meanwhile is forgotten, and asked for once more.
+            due = [symbol for symbol in wanted if symbol not in self._known]
         known = {symbol: self._known[symbol] for symbol in wanted if symbol in self._known}
 
         def joined() -> AccountConfig:
