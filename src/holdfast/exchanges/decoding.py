@@ -27,7 +27,7 @@ R = TypeVar("R")
 # pass as a Decimal and stop the process when it is written out.
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?", re.ASCII)
 MAGNITUDE_MAX = Decimal(10) ** 20
-_MAGNITUDE_MIN = -30
+_EXPONENTS = range(-30, 21)
 _ID_DIGITS = 20
 """Ids are numbers; written this long they sort as numbers do."""
 NUMBERS_KEPT = 4096
@@ -55,10 +55,10 @@ def number(text: str) -> Decimal:
 
 def bounded(value: Decimal) -> Decimal:
     """*value* when it is finite and of a size that exists, or `BadAnswer`."""
-    if not value.is_finite() or abs(value) > MAGNITUDE_MAX:
+    if not value.is_finite() or (value and value.adjusted() not in _EXPONENTS):
+        raise BadAnswer("expected a number of sane size, found none")
+    if abs(value) > MAGNITUDE_MAX:  # only now: the sign of 1E+999999999 cannot even be taken away
         raise BadAnswer("expected a number of sane size, found one beyond it")
-    if value and value.adjusted() < _MAGNITUDE_MIN:
-        raise BadAnswer("expected a number of sane size, found one below it")
     return value
 
 

@@ -22,7 +22,7 @@ from holdfast.domain.orders import (
 )
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.binance import decode, events, markets
-from holdfast.exchanges.decoding import MAGNITUDE_MAX, BadAnswer, NotJson, Rows
+from holdfast.exchanges.decoding import MAGNITUDE_MAX, BadAnswer, NotJson, Rows, bounded
 from holdfast.exchanges.names import Names
 from tests.exchanges.support import BTC, NOW_MS, RECORDED, SYMBOL_ROW, body
 
@@ -271,6 +271,20 @@ def test_an_instrument_without_sane_steps_is_not_traded(changes: dict[str, Any])
     bad = {**SYMBOL_ROW, "symbol": "BADUSDT", "baseAsset": "BAD", **changes}
     found = markets.markets(body({"symbols": [bad, SYMBOL_ROW]}), {})
     assert (list(found.instruments), found.bad) == ([BTC], 1)
+
+
+@pytest.mark.parametrize(
+    "number", [D("1E+999999999"), D("-1E+999999999"), D("1E-999999999"), D("NaN"), D("sNaN")]
+)
+def test_a_number_whose_sign_cannot_be_taken_away_is_a_bad_answer(number: D) -> None:
+    """Decimals that come ready-made are as hostile as text: `abs` of the first overflows."""
+    with pytest.raises(BadAnswer):
+        bounded(number)
+    row = {**ANSWERS["brackets"][0]["brackets"][0], "maintMarginRatio": 0}
+    content = body([{"symbol": "BTCUSDT", "brackets": [row]}]).replace(
+        b'"maintMarginRatio": 0', f'"maintMarginRatio": "{number}"'.encode()
+    )
+    assert markets.brackets(content) == {}
 
 
 def test_only_unreadable_instruments_is_a_bad_answer() -> None:

@@ -10,7 +10,7 @@ from holdfast.domain.account import MarginMode, Mark
 from holdfast.domain.orders import ExchangeStatus, Fill, Order, OrderType, Stop, StopKind, StopStatus
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bingx import decode, wire
-from holdfast.exchanges.decoding import BadAnswer, Reader
+from holdfast.exchanges.decoding import BadAnswer, Reader, word
 from holdfast.exchanges.names import Names
 from holdfast.exchanges.port import BalanceNews, MarkNews, News, OrderNews, PositionNews, StopNews
 
@@ -121,7 +121,7 @@ def _stop(event: wire.OrderEvent, names: Names, hedge: bool) -> Stop:
         symbol=names.symbol(row.s),
         stop_id=str(row.i),
         client_id=row.c,
-        kind=decode.STOP_KINDS[row.o],
+        kind=word(decode.STOP_KINDS, row.o, "kind of stop"),
         market=decode.order_type(row.o) is OrderType.MARKET,
         side=decode.side(row.S),
         position_side=decode.position_side(row.ps, hedge=hedge),
