@@ -82,7 +82,7 @@ async def test_orders_and_stops_of_one_list_are_always_asked_together(
     made = Reader(exchange, FakeClock(), inbox, (BTC,), transfers_from_ms=lambda: 0)  # type: ignore[arg-type]
     want = Want(Read.ORDERS, BTC, NOW_MS)
     made.begin(want)
-    assert made.free(replace(want, read=Read.STOPS)) is not one_list
+    assert made.free(Want(Read.STOPS, BTC, NOW_MS)) is not one_list
     await made.ask(want)
     assert exchange.asked == asked
     told = [event for event in await inbox.get() if isinstance(event, ReadDone)]

@@ -53,8 +53,8 @@ def test_a_demo_of_all_exchanges_has_one_market_three_bots_and_one_verdict(tmp_p
     home = tmp_path / "home"
     with demo("--exchange", "all", "--minutes", "2", "--home", home) as process:
         out, err = process.communicate(timeout=300)
-    summary = json.loads(out.splitlines()[-1])
     assert process.returncode == Exit.FINE, err
+    summary = json.loads(out.splitlines()[-1])
     assert list(summary["exchanges"]) == ["binance", "bingx", "bitget"]
     for name, one in summary["exchanges"].items():
         assert set(one) >= NAMED
