@@ -58,6 +58,15 @@ EXPLAINED = {
     "GET /openApi/swap/v1/trade/fullOrder": {"isTwap", "mainOrderId"},
 }
 """Fields of newer answers that the sheet lists, and no recording has (so)."""
+NOT_SERVED = {
+    "GET /openApi/swap/v2/trade/positionHistory",  # of before v1, which is served
+    "GET /openApi/swap/v1/trade/multiAssetsRules",
+    "GET /openApi/swap/v1/user/marginAssets",
+    "POST /openApi/swap/v1/trade/batchCancelReplace",
+    "POST /openApi/swap/v1/trade/getVst",
+    "POST /openApi/swap/v1/trade/reverse",
+}
+"""Recorded, and of no use to a bot of one margin currency: these answer 100400 here."""
 
 
 # --- shapes ----------------------------------------------------------------------------------------
@@ -203,7 +212,7 @@ def test_every_answer_has_the_recorded_fields(told: dict[str, Any]) -> None:
             name = f"{sample['httpMethod']} {sample['path']}"
             recorded.setdefault(name, []).append(sample["httpResponse"])
     compared = {name for name in told if name in recorded}
-    assert len(compared) >= 40
+    assert set(recorded) - compared == NOT_SERVED
     found = [
         f"{name}{difference}"
         for name in sorted(compared)
@@ -228,6 +237,16 @@ TOPICS = (
 )
 
 
+EVENTS = (
+    "answer",
+    "ACCOUNT_UPDATE",
+    "ACCOUNT_CONFIG_UPDATE",
+    "ORDER_TRADE_UPDATE",
+    "ORDER_TRADE_UPDATE/NEW",
+    "listenKeyExpired",
+)
+
+
 async def frames(w: World) -> dict[str, Any]:
     """One frame of every topic and event, by topic or event name."""
     raw, found = Raw(w), {}
@@ -237,7 +256,9 @@ async def frames(w: World) -> dict[str, Any]:
             await ws.send_json({"id": topic, "reqType": "sub", "dataType": topic})
         await raw.order()
         await raw.stop(quantity="0.01")
-        while len(found) < len(TOPICS) + 4:
+        while len(found) < len(TOPICS) + len(EVENTS):
+            if len(found) == len(TOPICS) + len(EVENTS) - 1:
+                w.server.app.expire_stream("key")
             w.jump(1)
             message = await ws.receive(timeout=10)
             text = gzip.decompress(message.data)
@@ -261,6 +282,8 @@ def test_every_frame_looks_as_it_is_written_down(heard: dict[str, Any]) -> None:
     assert {name: shape(frame) for name, frame in heard.items()} == json.loads(OWN.read_text())["frames"]
 
 
+SAID_OTHERWISE = {"", "24hTicker", "kline_1h", "kline_1d"}
+"""Recorded frames of topics that are compared under another name."""
 NEWER = {"l", "L", "lk", "T", "sp", "wt", "cr", "bc", "sg", "ti", "ro", "td", "tv", "code"}
 
 
@@ -274,7 +297,7 @@ def test_every_frame_has_the_recorded_fields(heard: dict[str, Any]) -> None:
         name = "depth" if "@depth" in name else name.split("@")[-1]
         recorded.setdefault(name, []).append(frame)
     compared = {name for name in heard if name in recorded}
-    assert len(compared) >= 10
+    assert set(recorded) - compared <= SAID_OTHERWISE
     found = [
         f"{name}{difference}"
         for name in sorted(compared)
