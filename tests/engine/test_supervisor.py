@@ -15,10 +15,11 @@ from holdfast.decisions.policy import Protection
 from holdfast.domain.orders import Direction
 from holdfast.domain.symbol import Symbol
 from holdfast.engine import bot as running_bot
+from holdfast.engine import supervisor as supervising
 from holdfast.engine.events import Applied, Told
 from holdfast.store.flags import get_flag
 from holdfast.store.operator import operator_of
-from tests.engine.world import BTC, ETH, RunningBot, world
+from tests.engine.world import BTC, ETH, RunningBot, breakers, world
 
 PATIENCE_S = 5
 LABELS = '{account="main",exchange="binance"}'
@@ -48,6 +49,23 @@ async def test_event_that_breaks_takes_no_other_with_it(tmp_path: Path) -> None:
             await running.bot.supervisor.caught_up()
         await running.until(lambda: account.counters["steps"] > steps, "a step")
         assert (account.mode, account.counters["unexpected_errors"]) == (Mode.REDUCE_ONLY, 1)
+
+
+async def test_price_that_comes_while_a_stop_leaves_is_not_of_the_future(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop keeps still for the stop's sake; what it hears then is newer than the step, and fresh."""
+    monkeypatch.setattr(supervising, "STILL_S", 1.2)  # there is a price every second
+    settling = replace(breakers(), settle_ms=2_500)
+    async with world(tmp_path, breakers=settling) as w, w.bot() as running:
+        account = running.bot.account
+        await running.until(lambda: account.synced and not account.breakers.symbol_blocks, "a quiet start")
+        w.strategy.wishes = {BTC: Direction.LONG}
+        await running.until(lambda: bool(w.truth().positions), "a position")
+        end_ms = account.clock.now_ms() + 2_000
+        while account.clock.now_ms() < end_ms:
+            assert not account.breakers.symbol_blocks
+            await asyncio.sleep(0.01)
 
 
 async def test_person_who_lets_it_run_again_raises_the_mode(tmp_path: Path) -> None:

@@ -312,9 +312,13 @@ class Entries:
 
     # --- breakers ------------------------------------------------------------------------------
 
-    def breakers(self, now_ms: int) -> None:
-        """Assess what blocks entries; step the mode down where a breaker says so (it latches)."""
+    def breakers(self) -> None:
+        """Assess what blocks entries; step the mode down where a breaker says so (it latches).
+
+        By the clock of this moment: prices came since the step, and none of them is of the future.
+        """
         account, state = self._account, self._account.state
+        now_ms = account.clock.now_ms()
         facts = BreakerFacts(
             now_ms=now_ms,
             positions_asked_ms=state.positions_read.asked_ms if state.positions_read else None,

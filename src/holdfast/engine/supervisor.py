@@ -283,7 +283,7 @@ class Supervisor:
         for want in wants:
             self.ask(want)
         self._read(plan.wants, now)
-        self.entries.breakers(now)
+        self.entries.breakers()
 
     def _reconciled(self, now: int) -> tuple[Facts, tuple[Finding, ...]]:
         """The facts after the books took what reconciliation found; one change may show another."""
