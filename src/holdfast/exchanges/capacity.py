@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
@@ -19,6 +19,7 @@ from holdfast.domain.intents import Priority
 from holdfast.exchanges.binance import requests as binance
 from holdfast.exchanges.bingx import requests as bingx
 from holdfast.exchanges.bitget import requests as bitget
+from holdfast.exchanges.capabilities import CAPABILITIES
 from holdfast.exchanges.limits import Costs, Limit, Scope
 
 MINUTE_MS = 60_000
@@ -57,6 +58,8 @@ class Place:
     questions: Mapping[Question, tuple[Costly, ...]]
     sockets_max: int | None
     """Connections of an address that its documents allow at a time; None: they do not say."""
+    one_list: bool = False
+    """Orders and stops stand in one list, and whoever asks for both asks once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ PLACES: Mapping[str, Place] = {
             Question.CANDLES: (bingx.candles(_W, "1h", BARS, None),),
         },
         sockets_max=60,
+        one_list=CAPABILITIES["bingx"].one_list,
     ),
     "bitget": Place(
         limits=bitget.LIMITS,
@@ -155,6 +159,8 @@ def used(place: Place, load: Load, fresh: Freshness) -> Mapping[str, Fraction]:
     """What one account uses of each limit in a minute."""
     sums: Counter[str] = Counter()
     for question, times in asked(load, fresh):
+        if place.one_list and question in (Question.ORDERS, Question.ALL_ORDERS):
+            continue
         for request in place.questions[question]:
             for name, cost in request.costs.items():
                 sums[name] += cost * times  # type: ignore[assignment]
@@ -188,7 +194,7 @@ def stretch_for(place: Place, load: Load, accounts: int, fresh: Freshness) -> Fr
     """By how much *accounts* at one address make all that is read later; at least 1. Bars come as often
     as ever; connections are not looked at."""
     factor, step = Fraction(1), Fraction(1, 10)
-    without = Place(limits=place.limits, questions=place.questions, sockets_max=None)
+    without = replace(place, sockets_max=None)
     while room(without, load, stretched(fresh, factor)).accounts < accounts:
         factor += step
         if factor > STRETCH_MAX:
