@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from holdfast.domain.account import Fact
 from holdfast.domain.intents import Accepted, NotFound, Unavailable, Unknown
 from holdfast.exchanges.port import ExchangeError
@@ -81,6 +83,8 @@ def _sane(value: object) -> bool:
         return value.is_finite() and abs(value) <= D(10) ** 20
     if is_dataclass(value):
         return all(_sane(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, msgspec.Struct):
+        return all(_sane(getattr(value, name)) for name in value.__struct_fields__)
     if isinstance(value, Mapping):
         return all(map(_sane, value.values()))
     if isinstance(value, tuple | list):

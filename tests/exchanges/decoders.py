@@ -77,7 +77,12 @@ def structs(exchange: str) -> dict[str, type[msgspec.Struct]]:
 
 
 def is_struct(hint: object) -> bool:
-    return inspect.isclass(hint) and issubclass(hint, msgspec.Struct)
+    """A row or body of a dialect; domain values may be structs, too."""
+    return (
+        inspect.isclass(hint)
+        and issubclass(hint, msgspec.Struct)
+        and hint.__module__.startswith("holdfast.exchanges.")
+    )
 
 
 def _off_the_wire(hint: object) -> bool:

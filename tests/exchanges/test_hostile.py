@@ -234,6 +234,8 @@ def sane(value: Any) -> bool:
         return value.is_finite() and abs(value) <= MAGNITUDE_MAX**2
     if is_dataclass(value):
         return all(sane(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, msgspec.Struct):
+        return all(sane(getattr(value, name)) for name in value.__struct_fields__)
     if isinstance(value, dict):
         return all(map(sane, value.values()))
     return all(map(sane, value)) if isinstance(value, list | tuple) else True
