@@ -82,6 +82,16 @@ def test_one_fault_is_enough_not_to_cover(changes: dict[str, Any]) -> None:
     assert not covers(stop(**changes), position(), PROTECTION, NOW_MS)
 
 
+@pytest.mark.parametrize(("side", "covered"), [(PositionSide.LONG, True), (PositionSide.BOTH, False)])
+def test_sized_stop_covers_by_its_side_in_hedge_mode_though_it_says_no_reduce_only(
+    side: PositionSide, covered: bool
+) -> None:
+    """Exchanges take no reduce-only there; a stop that moved was cancelled and placed anew without end."""
+    held = position(side=side)
+    without = replace(sized(held), position_side=side, reduce_only=False)
+    assert covers(without, held, PROTECTION, NOW_MS) is covered
+
+
 def test_acting_stop_covers_while_it_is_not_stuck() -> None:
     acting = stop(status=StopStatus.TRIGGERING, updated_ms=NOW_MS - 5_000)
     assert covers(acting, position(), PROTECTION, NOW_MS)
