@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import re
 import subprocess
 import sys
 import uuid
@@ -30,12 +31,10 @@ OURS = {
     "runtime/pace.py",
     "runtime/pacer.py",
     "cli/compose.py",  # where the real generators are made
-    "cli/demo/children.py",
-    "cli/demo/prepare.py",
-    "cli/demo/run.py",
-    "cli/demo/seat.py",
+    "cli/demo/",
     "cli/drill/",  # how long a person waits for drills
     "cli/lifeline.py",
+    "cli/looking.py",  # as compose.py
     "cli/runbot.py",
     "cli/simulate.py",
     "engine/assembly.py",  # names the type of the generator it is given
@@ -45,9 +44,18 @@ OURS = {
 }
 
 
+MAY_USE = re.compile(
+    rf"(?:import|from)\b.*\b(?:{'|'.join(sorted(MODULES))})\b"
+    rf"|\.(?:{'|'.join(sorted(NAMES))})\b|\.(?:{'|'.join(sorted(NOW))})\("
+)
+"""A text without a match has nothing to be found: most of the libraries need not be parsed."""
+
+
 def uses_of(source: str) -> set[str]:
     """Names by which a module reaches clocks and chance, as they stand in it."""
-    found = set()
+    found: set[str] = set()
+    if not MAY_USE.search(source):
+        return found
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {a.asname or a.name for a in node.names if a.name.split(".")[0] in MODULES}
@@ -60,6 +68,8 @@ def uses_of(source: str) -> set[str]:
 
 def reads_now(source: str) -> set[str]:
     """`datetime.now()` and its like read the machine's clock, whatever module they stand in."""
+    if not MAY_USE.search(source):
+        return set()
     calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return {ast.unparse(f) for f in calls if isinstance(f, ast.Attribute) and f.attr in NOW}
 

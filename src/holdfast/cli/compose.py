@@ -52,10 +52,11 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
         ExchangeAddress(exchange=settings.exchange, base_url=settings.address, mode=settings.trading_mode)
     )
     token = home.api_token()
-    key = loaded.api_key.reveal_to_signer() or paper_key(home)
+    credentials = credentials_of(loaded, home)
     async with AsyncExitStack() as stack:
-        known = [token.value, loaded.api_secret.reveal_to_signer(), loaded.passphrase.reveal_to_signer()]
-        logs = Logs(home.logs / "bot.log", clock, secrets=[*known, *([key] if loaded.api_key else [])])
+        secret = (loaded.api_key, loaded.api_secret, loaded.passphrase)
+        known = [token.value, *(each.reveal_to_signer() for each in secret)]
+        logs = Logs(home.logs / "bot.log", clock, secrets=known)
         stack.callback(logs.close)
         logs.install()
         for warning in filter(None, (token.warning, *loaded.warnings)):
@@ -70,7 +71,7 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
             blocking=blocking,
             chance=secrets.SystemRandom(),
             log=log_line(logs, settings.account_id),
-            credentials=_credentials(loaded, key),
+            credentials=credentials,
             base_url=loaded.base_url or None,
             ws_url=loaded.ws_url or None,
             holder=f"{socket.gethostname()}:{os.getpid()}",
@@ -82,8 +83,9 @@ async def build_bot(loaded: Loaded, home: Home, clock: Clock) -> AsyncIterator[B
         yield Built(bot, _app(loaded, bot, home, token.value, logs, clock), logs)
 
 
-def _credentials(loaded: Loaded, key: str) -> Credentials:
+def credentials_of(loaded: Loaded, home: Home) -> Credentials:
     """Behind a simulator's open door any secret and passphrase do, but there have to be some."""
+    key = loaded.api_key.reveal_to_signer() or paper_key(home)
     made_up = Secret(key)
     return Credentials(key, loaded.api_secret or made_up, loaded.passphrase or made_up)
 

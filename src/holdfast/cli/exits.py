@@ -15,11 +15,13 @@ class Exit(IntEnum):
     FAILED = 1
     BAD_USE = 2
     GUARANTEE_VIOLATED = 3
+    NOT_KNOWN = 4
 
 
 EPILOG = (
     "Exit status: 0 fine, 1 failed, 2 bad use (nothing was done), 3 a guarantee was violated"
-    " (an unprotected position, a doubled order, books that do not match the exchange)."
+    " (an unprotected position, a doubled order, books that do not match the exchange), 4 that could not"
+    " be known."
 )
 
 

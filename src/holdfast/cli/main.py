@@ -54,6 +54,14 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the au
 ExchangeOption = Annotated[
     str, typer.Option("--exchange", help="Which exchange: binance, bingx, bitget; all = the three at once.")
 ]
+OtherExchangeOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--exchange", help="Overrides account.exchange: binance, bingx, bitget."),
+]
+BaseUrlOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--base-url", help="Overrides account.base_url: the exchange's (a simulator's) address."),
+]
 SymbolsOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--symbols", help="What to trade, by commas, in any spelling: BTC/USDT,ETHUSDT."),
@@ -149,16 +157,8 @@ def demo(
 def run(
     home: HomeOption = DEFAULT_HOME,
     config: ConfigOption = None,
-    exchange: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--exchange", help="Overrides account.exchange: binance, bingx, bitget."),
-    ] = None,
-    base_url: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--base-url", help="Overrides account.base_url: the exchange's (a simulator's) address."
-        ),
-    ] = None,
+    exchange: OtherExchangeOption = None,
+    base_url: BaseUrlOption = None,
     symbols: SymbolsOption = None,
     port: Annotated[
         Optional[int],  # noqa: UP045
@@ -313,6 +313,71 @@ def flatten(home: HomeOption = DEFAULT_HOME, reason: ReasonOption = "", json: Js
 
 
 app.command(epilog=drill_command.EXAMPLES)(drill_command.drill)
+
+
+@app.command(epilog=f"Example: holdfast doctor --home ~/bot\n\n{EPILOG}")
+def doctor(
+    home: HomeOption = DEFAULT_HOME,
+    config: ConfigOption = None,
+    exchange: OtherExchangeOption = None,
+    base_url: BaseUrlOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Look at the real exchange of a live setting.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Whether a bot with this configuration could trade: exchange, clock, keys, balance, symbols, stops.
+
+    Asks the exchange and changes nothing, beside a running bot or without one.
+    """
+    from holdfast.cli import doctor as examining
+    from holdfast.cli.looking import Where
+
+    where = Where(home=home, config=config, exchange=exchange, base_url=base_url, live=live)
+    _finish(lambda: examining.doctor(where, as_json=json))
+
+
+@app.command("risk-monitor", epilog=f"Example: holdfast risk-monitor --check-stoploss\n\n{EPILOG}")
+def risk_monitor(
+    check_stoploss: Annotated[
+        bool,
+        typer.Option("--check-stoploss", help="Print stoploss_missing=[…]: 0 none, 1 some, 4 not known."),
+    ] = False,
+    check_bitget_stoploss: Annotated[
+        bool, typer.Option("--check-bitget-stoploss", help="The same; this home has to be Bitget's.")
+    ] = False,
+    exchange: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--exchange", help="Which exchange is meant; default: this home's."),
+    ] = None,
+    account: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--account", help="Which account is meant; default: this home's."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look at the exchange for positions without a covering stop, beside a running bot or without one.
+
+    Sets the flag `<exchange>_stoploss_missing` in the database and the metric of that name.
+    """
+    from holdfast.cli import risk
+
+    if not (check_stoploss or check_bitget_stoploss):
+        raise typer.BadParameter("what to check: --check-stoploss or --check-bitget-stoploss")
+    meant = "bitget" if check_bitget_stoploss else exchange
+    _finish(lambda: risk.check_stops(home, config, exchange=meant, account=account, as_json=json))
+
+
+@checks.command("positions", epilog=EPILOG)
+def check_positions(
+    home: HomeOption = DEFAULT_HOME, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Compare the books with what the exchange has: 0 in sync, 1 not, 4 not known."""
+    from holdfast.cli import risk
+
+    _finish(lambda: risk.check_positions(home, config, as_json=json))
 
 
 @checks.command("config", epilog=EPILOG)

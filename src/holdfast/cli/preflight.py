@@ -25,10 +25,10 @@ async def preflight(exchange: Exchange, settings: BotSettings, holds: Callable[[
     """
     config = await _account(exchange, settings)
     unknown = [symbol for symbol in settings.symbols if exchange.instrument(symbol) is None]
-    wrong = [*_symbols(unknown, settings), *(_rights(config, settings) if config is not None else ())]
+    wrong = [*_symbols(unknown, settings), *(rights(config, settings) if config is not None else ())]
     if wrong and not holds():
         raise Failure("\n".join(wrong), Exit.BAD_USE)
-    return (*wrong, *(_worth_a_look(config, settings) if config is not None else ()))
+    return (*wrong, *(worth_a_look(config, settings) if config is not None else ()))
 
 
 async def _account(exchange: Exchange, settings: BotSettings) -> AccountConfig | None:
@@ -56,14 +56,16 @@ def _symbols(unknown: Sequence[Symbol], settings: BotSettings) -> list[str]:
     return [f"symbols: expected perpetual contracts that {settings.exchange} lists, found {found}"]
 
 
-def _rights(config: AccountConfig, settings: BotSettings) -> list[str]:
+def rights(config: AccountConfig, settings: BotSettings) -> list[str]:
+    """What the key lacks, in words."""
     if config.can_trade:
         return []
     expected = f"a key that may trade at {settings.exchange}"
     return [f"keys: expected {expected}, found one that may not (allow it at the exchange)"]
 
 
-def _worth_a_look(config: AccountConfig, settings: BotSettings) -> list[str]:
+def worth_a_look(config: AccountConfig, settings: BotSettings) -> list[str]:
+    """Settings of the account that keep a bot from trading, and rights that it does not need."""
     found = []
     if config.position_mode is not settings.position_mode:
         is_, wanted = config.position_mode, settings.position_mode

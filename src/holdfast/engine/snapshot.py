@@ -34,15 +34,20 @@ def snapshot(view: View, result: LiquidationResult | None) -> dict[str, object]:
 
 
 def stops_textfile(view: View) -> tuple[str, str]:
+    """Name and text of the file that says whether a stop is missing."""
+    count = int(view.metrics[f"{stoploss_missing(view.exchange)}_count"])
+    return stops_missing_file(view.exchange, view.account_id, count)
+
+
+def stops_missing_file(exchange: str, account_id: str, count: int) -> tuple[str, str]:
     """Name and text: 0 or 1 as in the database's flag, and beside it of how many positions."""
-    flag = stoploss_missing(view.exchange)
-    labels = f'{{account="{view.account_id}",exchange="{view.exchange}"}}'
-    said = {
-        flag: "1 while a position has no covering stop at the exchange",
-        f"{flag}_count": "positions without a covering stop at the exchange",
-    }
+    flag = stoploss_missing(exchange)
+    labels = f'{{account="{account_id}",exchange="{exchange}"}}'
+    said = (
+        (flag, int(count > 0), "1 while a position has no covering stop at the exchange"),
+        (f"{flag}_count", count, "positions without a covering stop at the exchange"),
+    )
     lines = [
-        f"# HELP {name} {words}\n# TYPE {name} gauge\n{name}{labels} {view.metrics[name]:g}\n"
-        for name, words in said.items()
+        f"# HELP {name} {words}\n# TYPE {name} gauge\n{name}{labels} {value}\n" for name, value, words in said
     ]
     return f"{flag}.prom", "".join(lines)
