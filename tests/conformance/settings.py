@@ -124,13 +124,19 @@ async def leverage_by_hand(d: Desk) -> None:
     assert position.leverage == 7
 
 
-@case(160, "the right to trade is taken away: entries are refused, and the settings say so")
+@case(
+    160,
+    "the right to trade is taken away: entries are refused, the settings say so, and when it is back, too",
+)
 async def rights(d: Desk) -> None:
     await d.enter()
     d.core.set_rights(KEY, trade=False, withdraw=False)
     refused(await d.send(), RejectReason.PERMISSION)
     assert not (await _config(d)).can_trade
     assert await d.held() == LOT
+    d.core.set_rights(KEY, trade=True, withdraw=False)
+    took(await d.close())
+    assert (await _config(d)).can_trade
 
 
 @case(161, "money that goes out is in the next balance, and in the exchange's list with its amount and time")
@@ -146,3 +152,14 @@ async def transfer(d: Desk) -> None:
     (told,) = found.value
     assert (told.currency, told.change) == ("USDT", -500)
     assert since_ms <= told.at_ms <= d.stand.clock.now_ms()
+
+
+@case(
+    162,
+    "that money could be withdrawn is told",
+    dict.fromkeys(("bingx", "bitget"), "no answer tells it; the settings say that nothing is known"),
+)
+async def withdrawals(d: Desk) -> None:
+    for allowed in (True, False):
+        d.core.set_rights(KEY, trade=True, withdraw=allowed)
+        assert (await _config(d)).can_withdraw is allowed
