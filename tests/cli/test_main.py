@@ -33,6 +33,8 @@ COMMANDS = [
     ("resume",),
     ("kill",),
     ("flatten",),
+    ("exchanges",),
+    ("errors",),
     ("check",),
     ("check", "config"),
     ("check", "audit"),

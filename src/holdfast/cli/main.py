@@ -403,6 +403,35 @@ def check_audit(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> No
     _finish(lambda: check.audit(home, as_json=json))
 
 
+OneExchangeOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--exchange", help="Only this one: binance, bingx, bitget."),
+]
+
+
+@app.command(epilog=f"Example: holdfast exchanges --exchange bitget --json\n\n{EPILOG}")
+def exchanges(exchange: OneExchangeOption = None, json: JsonOption = False) -> None:
+    """What each exchange does with stops and closes in each position mode; what is unverified says so."""
+    from holdfast.cli import exchanges as known
+
+    _finish(lambda: known.exchanges(exchange, as_json=json))
+
+
+@app.command(epilog=f"Example: holdfast errors 40812 --exchange bitget\n\n{EPILOG}")
+def errors(
+    code: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="The exchange's code, as its answer or our log has it; without it all."),
+    ] = None,
+    exchange: OneExchangeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """An exchange's error code in words: what it means, what the bot makes of it, what to do."""
+    from holdfast.cli import exchanges as known
+
+    _finish(lambda: known.errors(code, exchange, as_json=json))
+
+
 @app.command(epilog=EPILOG)
 def version() -> None:
     """The version of this program."""

@@ -1,0 +1,155 @@
+"""Bitget's error codes in words, for people. What the bot makes of them: `errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def _each(words: str, *codes: str) -> dict[str, str]:
+    return dict.fromkeys(codes, words)
+
+
+def _range(words: str, first: int, last: int) -> dict[str, str]:
+    return _each(words, *(str(code) for code in range(first, last + 1)))
+
+
+GONE = "the plan order does not exist, or is over"
+NO_ORDER = "no such order"
+CROSSED = "the trigger price is on the wrong side of the mark or entry price"
+NO_MONEY = "the balance is too small"
+NO_POSITION = "there is no position, or not enough of it, for this stop"
+
+MEANINGS: Mapping[str, str] = {
+    "22001": "there is no order to cancel",
+    "22002": "there is no position to close",
+    "22004": "the symbol takes no orders by API",
+    "22042": "a trigger order cannot be reduce-only while a one-way position is held",
+    "22057": "the setting cannot be changed now",
+    "25202": "unified account: the balance is too small",
+    "25203": "unified account: the margin is too small",
+    "25204": "unified account: no such order",
+    "25212": "unified account: this client id was used",
+    "25226": "unified account: more than the position's quantity",
+    "25227": "unified account: there is no position",
+    "25232": "unified account: a reducing order would not reduce",
+    "25236": "unified account: the request does not fit",
+    "25245": "the account is of the other kind (classic)",
+    "25575": GONE,
+    "31007": NO_ORDER,
+    "31008": NO_POSITION,
+    "40001": "the header ACCESS-KEY is missing",
+    "40002": "the header ACCESS-SIGN is missing",
+    "40003": "the header ACCESS-TIMESTAMP is missing",
+    "40005": "the timestamp is no time",
+    "40006": "the key is not valid",
+    "40008": "the request came more than 30 s after its timestamp",
+    "40009": "the signature does not fit: key and secret do not belong together",
+    "40010": "the request timed out inside; its fate is not known",
+    "40011": "the header ACCESS-PASSPHRASE is missing",
+    "40012": "key or passphrase are wrong",
+    "40013": "the account is frozen",
+    "40014": "the key has not the right that this needs",
+    "40015": "an error of the exchange; the request's fate is not known",
+    "40017": "a parameter does not pass the check",
+    "40018": "the address is not allowed to this key",
+    "40019": "a parameter is empty",
+    "40020": "a parameter is wrong",
+    "40034": "a parameter's value does not exist: an unknown symbol",
+    "40036": "the passphrase is wrong",
+    "40037": "the key does not exist",
+    "40038": "the address is not on the key's list",
+    "40084": "the account is a classic one",
+    "40085": "the account is a unified one",
+    "40109": NO_ORDER,
+    "40200": "the exchange is being upgraded",
+    "40304": "the client id is longer than 50 characters",
+    "40305": "the client id is longer than 64 characters",
+    "40309": "the symbol was taken off",
+    "40404": "there is no such path",
+    "40710": "the account's state is abnormal",
+    "40725": "the service failed; the request's fate is not known",
+    "40730": "this cannot be changed while orders or positions are open",
+    "40746": "more than can be closed",
+    **_each(NO_MONEY, "40754", "40755", "40756", "40798"),
+    "40757": "more than can be closed: other orders hold the quantity",
+    "40760": "the account is abnormal",
+    "40762": "the order is larger than the balance allows",
+    "40768": NO_ORDER,
+    "40774": "the order is made for the other position mode",
+    "40786": "this client id was used: the earlier request has arrived",
+    "40797": "the leverage is above the limit",
+    "40800": "the margin is too small",
+    "40804": "the setting is not allowed here",
+    "40808": "more decimals than the symbol has",
+    "40812": "a condition is not met; what it names tells which",
+    "40814": "nothing would change",
+    **_range(CROSSED, 40829, 40836),
+    "40837": NO_POSITION,
+    "40844": "the symbol is under maintenance",
+    "40845": "the symbol is suspended",
+    "40889": "too many plan orders of this contract",
+    "40891": NO_POSITION,
+    "40893": "the margin is too small",
+    "40908": "two operations at once; the request's fate is not known",
+    "40910": "the operation timed out; its fate is not known",
+    "40915": CROSSED,
+    "40917": "a long's stop has to be below the mark price",
+    "40920": "the position mode cannot change while positions or orders are open",
+    "40923": "nothing would change",
+    "41103": "a parameter is wrong (size or precision)",
+    "43001": NO_ORDER,
+    "43002": "the order was refused: nothing to trade with",
+    **_range("size or price is outside what the symbol allows", 43005, 43010),
+    "43011": "a parameter does not fit its specification (price of execution, tick)",
+    "43012": NO_MONEY,
+    "43020": GONE,
+    "43021": GONE,
+    "43023": "there is no position for the stop, or it is not visible yet",
+    "43025": GONE,
+    "43027": "the order is below the minimum",
+    "43028": "the price is between two ticks",
+    "43030": "a profit for the whole position stands already",
+    "43031": "a stop for the whole position stands already",
+    "43033": GONE,
+    "43034": CROSSED,
+    "43035": CROSSED,
+    "43037": "the order is above the maximum",
+    "43118": "this client id was used: the earlier request has arrived",
+    "45001": "an unknown error of the exchange; the request's fate is not known",
+    "45002": NO_MONEY,
+    "45006": "more than the position holds",
+    "45031": "the order is final",
+    "45034": "this client id was used: the earlier request has arrived",
+    "45043": "the symbol is suspended",
+    "45054": "nothing would change",
+    "45055": "the order cannot be cancelled in its state",
+    "45056": "the order is final",
+    "45057": NO_ORDER,
+    **_range(CROSSED, 45060, 45062),
+    "45110": "the order is worth less than 5 USDT",
+    "45111": "the quantity is below the smallest",
+    "45112": "the quantity is above the largest",
+    "45113": "the quantity is above the largest",
+    "45115": "the price is between two ticks",
+    "45117": "the margin mode cannot change while positions or orders are open",
+    "45119": "the symbol takes no orders now",
+    "45122": "a short's stop has to be above the mark price",
+    "45129": "the same order was cancelled twice within a second",
+    "80011": NO_ORDER,
+    "400172": "a parameter does not pass the check: no such order type or plan type",
+    "429": "too many requests",
+}
+"""Every code that `errors` knows; a test compares the two."""
+
+READINGS: tuple[tuple[tuple[str, str], str], ...] = (
+    (
+        ("40812", "The condition marginCoin is not met"),
+        "as the documents read it: a parameter does not fit the others",
+    ),
+    (
+        ("40812", "The condition position is not met"),
+        "as the field reads it: there is no position for the stop",
+    ),
+    (("40812", "The condition planType is not met"), "as the field reads it: the plan type is wrong"),
+)
+"""Codes with more than one meaning: an example of the exchange's words, and what they mean."""
