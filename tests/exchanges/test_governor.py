@@ -359,6 +359,24 @@ async def test_even_protection_of_an_account_that_is_refused_again_and_again_wai
     await send(told, Priority.PROTECT)
 
 
+async def test_a_wait_that_was_not_enough_is_doubled(governor: Governor, clock: HandClock) -> None:
+    """An exchange that does not say how long it takes would be asked every two seconds for a minute."""
+    key, waits = governor.key(), []
+    for _ in range(7):
+        for _ in range(3):  # what was under way together is refused together
+            key.limit(2_000, Scope.KEY)
+        waits.append((await refused(key, Priority.OBSERVE)).retry_after_ms)
+        clock.pass_ms(2_000)
+        assert key.refusal(Priority.EMERGENCY) is None, "closing waits as long as was said, never longer"
+        clock.pass_ms(waits[-1] - 2_000)
+    assert waits == [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
+    key.passed()
+    key.limit(2_000, Scope.KEY)
+    assert (await refused(key, Priority.OBSERVE)).retry_after_ms == 2_000
+    key.limit(120_000, Scope.KEY)
+    assert (await refused(key, Priority.OBSERVE)).retry_after_ms == 120_000
+
+
 async def test_a_limit_of_the_address_holds_everyone_back(governor: Governor) -> None:
     one, other = governor.key(), governor.key()
     one.limit(2_000, Scope.ADDRESS)

@@ -26,6 +26,8 @@ FAIR_FROM = Decimal("0.5")
 PASS_WHILE_LIMITED = frozenset({Priority.EMERGENCY, Priority.PROTECT})
 REFUSED_MAX: Mapping[Priority, int] = {Priority.PROTECT: 3, Priority.EMERGENCY: 6}
 """So many refusals in a row by 429 and even they wait: going on is what brings a ban about."""
+DOUBLINGS_MAX, GROWN_MS_MAX = 5, 60_000
+"""A wait that was not enough is doubled up to this, as most exchanges do not say how long it takes."""
 OBSERVE_AT_ONCE = 24
 """Connections, and answers to be read by the one loop, that observing may occupy at a time."""
 WAIT_S_MAX = 2.0
@@ -72,18 +74,29 @@ class Patience:
     """What the exchange said by 429, to an address or to one key."""
 
     until_ms: int = 0
+    urgent_until_ms: int = 0
+    """For those who pass while limited: as the exchange said, never longer."""
     refused: int = 0
     """Refusals in a row since the last answer that was none."""
+    tried: int = 0
+    """How often of them the time was over that was to be waited."""
 
-    def hold(self, until_ms: int) -> None:
+    def hold(self, now_ms: int, for_ms: int) -> None:
+        """Twice as long each time that waiting was not enough."""
+        self.tried += now_ms >= self.until_ms
         self.refused += 1
-        self.until_ms = max(self.until_ms, until_ms)
+        longer_ms = min(for_ms << min(self.tried - 1, DOUBLINGS_MAX), GROWN_MS_MAX)
+        self.until_ms = max(self.until_ms, now_ms + max(for_ms, longer_ms))
+        self.urgent_until_ms = max(self.urgent_until_ms, now_ms + for_ms)
+
+    def passed(self) -> None:
+        self.refused = self.tried = 0
 
     def left_ms(self, priority: Priority, now_ms: int) -> int:
         """How long nothing of *priority* may be sent; 0 = it may."""
-        if priority in PASS_WHILE_LIMITED and self.refused < REFUSED_MAX[priority]:
-            return 0
-        return max(0, self.until_ms - now_ms)
+        if priority not in PASS_WHILE_LIMITED:
+            return max(0, self.until_ms - now_ms)
+        return max(0, self.urgent_until_ms - now_ms) if self.refused >= REFUSED_MAX[priority] else 0
 
 
 @dataclass(slots=True)
@@ -118,7 +131,7 @@ class KeyBudget:
 
     def passed(self) -> None:
         """An answer that was no refusal by rate."""
-        self.patience.refused = 0
+        self.patience.passed()
         self._governor.passed()
 
     def report(self) -> dict[str, float]:
@@ -272,7 +285,7 @@ class Governor:
 
     def passed(self) -> None:
         """An answer that was no refusal by rate."""
-        self._patience.refused = 0
+        self._patience.passed()
 
     def limit(self, for_ms: int, key: KeyBudget | None = None) -> None:
         """The exchange said 429: only protection and emergencies are sent for *for_ms*, and few of them.
@@ -281,10 +294,10 @@ class Governor:
         """
         now = self._clock.monotonic_ms()
         if key is not None:
-            key.patience.hold(now + for_ms)
+            key.patience.hold(now, for_ms)
             if all(other is key or other.patience.until_ms <= now for other in self._keys):
                 return
-        self._patience.hold(now + for_ms)
+        self._patience.hold(now, for_ms)
 
     def ban(self, for_ms: int) -> None:
         """The exchange said 418 or 403: nothing at all is sent for *for_ms*."""

@@ -101,7 +101,7 @@ class BingxExchange:
         """Measure the clock, load the instruments, learn the position mode. Raises `ExchangeError`."""
         await self._caller.measure_clock(samples=2)  # the first round trip includes connecting
         await self.load_instruments(age_max_ms=INSTRUMENTS_AGE_MAX_MS)
-        await self._config.read_mode(Priority.OBSERVE)
+        await self._config.read_mode(Priority.PROTECT)  # what protects waits for it
 
     async def load_instruments(self, *, age_max_ms: int) -> None:
         """Read the trading rules again unless they are younger; raises `ExchangeError`."""
