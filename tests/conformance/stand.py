@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
@@ -69,14 +69,15 @@ def _market(start_ms: int) -> Market:
 class Stand:
     """A simulated exchange with one account, and the loop it lives on."""
 
-    def __init__(self, exchange: str, mode: PositionMode) -> None:
+    def __init__(self, exchange: str, mode: PositionMode, **ways: Any) -> None:
+        """*ways*: the exchange's own part of the simulator's configuration."""
         self.exchange = exchange
         self.mode = mode
         self.loop = SimLoop(None)
         self.clock = VirtualClock(self.loop.time)
         conditions = {kind: Conditions(latency_ms=(1.0, 3.0)) for kind in LinkKind}
         self.network = Network(self.loop, random.Random, conditions)
-        config = ServerConfig(exchange=exchange, host=HOST, seed=7, read_lag_ms=(0, 0))
+        config = ServerConfig(exchange=exchange, host=HOST, seed=7, read_lag_ms=(0, 0), **ways)
         self.server = SimulatorServer(config, _market(self.clock.now_ms()), self.clock)
         self.server.app.name_account(KEY, SECRET, None, PASSPHRASE)
         if self.core.view(KEY).position_mode is not mode:
@@ -98,9 +99,9 @@ class Stand:
             await self.server.stop()
 
 
-def run(exchange: str, mode: PositionMode, proof: Callable[[Desk], Awaitable[None]]) -> None:
+def run(exchange: str, mode: PositionMode, proof: Callable[[Desk], Awaitable[None]], **ways: Any) -> None:
     """Put one exchange's adapter to the proof; raises what that raises."""
-    stand = Stand(exchange, mode)
+    stand = Stand(exchange, mode, **ways)
     loop = stand.loop
     with patched(Sources(stand.clock.now_s, loop.time, random.Random(7))):
         asyncio.set_event_loop(loop)
@@ -122,7 +123,7 @@ class Desk:
     """The adapter's, which a case may set wrong."""
     heard: list[News] = field(default_factory=list)
     journal: list[Journaled] = field(default_factory=list)
-    """What was sent, as a bot writes it down before."""
+    """What was sent, with the exchange's ids where it told them, as a bot writes it down."""
     sent: int = 0
 
     @classmethod
@@ -271,8 +272,10 @@ class Desk:
         wanted: dict[str, Any] = {"purpose": Purpose.ENTER, "symbol": BTC, "side": Side.BUY, "quantity": LOT}
         intent = Intent(**{**wanted, "position_side": self.side(), **changes})
         meant = approved(intent, client_id or f"hf-{self.sent}", self.clock.now_ms())
-        self.journal.append(meant.journaled)
-        return await self.exchange.submit(meant)
+        outcome = await self.exchange.submit(meant)
+        known = outcome.exchange_id if isinstance(outcome, Accepted) else ""
+        self.journal.append(replace(meant.journaled, exchange_id=known))
+        return outcome
 
     async def enter(
         self, client_id: str = "", direction: Direction = Direction.LONG, **changes: Any
