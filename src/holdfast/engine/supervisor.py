@@ -107,8 +107,6 @@ class Supervisor:
             account, self.inbox, sync=self._sync_all, accept_loss=equity.accept, spawn=self.spawn
         )
         self._view: View | None = None
-        self._dispatched = False
-        """A request was handed to its lane since the loop last went on with other work."""
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -221,8 +219,7 @@ class Supervisor:
         The journal's thread shares it with this loop, and what follows a fill (more events, reads) keeps
         the loop busy: so it keeps still for a moment. A moment, not until something is written.
         """
-        hops, self._dispatched = HOPS_TO_DISK if self._dispatched else 1, False
-        for _ in range(hops):
+        for _ in range(HOPS_TO_DISK):
             await asyncio.sleep(0)
         if any(intent.purpose in (Purpose.PLACE_STOP, Purpose.CLOSE) for intent in plan.intents):
             await asyncio.sleep(STILL_S)
@@ -395,7 +392,6 @@ class Supervisor:
         journaled = tuple(self.executor.identify(intent) for intent in batch)
         for each in journaled:
             self.account.state.sending(each, now)
-        self._dispatched = True
         self.spawn(f"lane {batch[0].symbol} {batch[0].purpose}", self.executor.run(Lane(journaled, approve)))
         return journaled
 
