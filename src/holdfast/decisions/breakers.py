@@ -156,8 +156,7 @@ def error_rate(
 Cause = tuple[Block, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(msgspec.Struct, frozen=True):
     """The facts with the limits, and which blocks stand: those are held to the stricter release line."""
 
     facts: BreakerFacts

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import msgspec
+
 from holdfast.decisions.evidence import gone
 from holdfast.decisions.facts import Attempt, Facts, Tracked
 from holdfast.decisions.policy import Protection
@@ -29,8 +31,7 @@ CUSHION = Decimal(2)
 """A stop that has to be nearer because of liquidation is placed at so many margins from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
+class Covered(msgspec.Struct, frozen=True):
     """A stop in the exchange's book covers the position. *superfluous* ones are to be cancelled.
 
     *confirm_ms*: others stand beside it, but no read has shown it yet; one asked then will (rule 4).
@@ -129,8 +130,7 @@ def liquidation_bound(position: Position, protection: Protection, cushion: Decim
     return position.liquidation_price + gap * protection.liquidation_margin_ratio * cushion
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(msgspec.Struct, frozen=True):
     """Where the stop should stand. *firm* False: that is only a proposal, any covering stop will do."""
 
     price: Decimal

@@ -64,8 +64,7 @@ class Concern:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What one step decided."""
 
     verdicts: dict[PositionKey, protecting.Verdict]

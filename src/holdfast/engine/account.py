@@ -103,7 +103,8 @@ class Account:
 
     def relieved(self, id_: str, symbol: str = "") -> None:
         """The cause of an alert is over."""
-        self.alerts.clear(id_, symbol)
+        if self.alerts.standing:  # mostly there is none, and every step says so of many
+            self.alerts.clear(id_, symbol)
 
     def _note_raised(self, concern: Concern) -> None:
         details = {"id": concern.id, "severity": concern.severity, "symbol": concern.symbol}

@@ -44,12 +44,13 @@ class SystemDisk:
         name = f"{path.parent}/.{path.name}.{os.getpid()}.new"
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
+            try:
+                _write_all(handle, data)
+                os.fchmod(handle, mode)
                 if durable:
-                    os.fsync(file.fileno())
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
             os.replace(name, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -66,6 +67,12 @@ class SystemDisk:
 
 
 SYSTEM_DISK = SystemDisk()
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
 
 
 def sync_folder(folder: Path) -> None:

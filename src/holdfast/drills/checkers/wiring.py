@@ -98,7 +98,7 @@ class WorldWatch:
         self._symbols = world.server.core.symbols()
         self._awaited: Life | None = None
         """A bot that was built again and has not read its account yet."""
-        world.server.core.listen(self.checkers.exchange)
+        world.server.core.listen(self.checkers.exchange, trades=False)
         world.server.core.listen_cover(self.checkers.cover)
         world.server.log.listen(self.checkers.arrived)
         world.births.append(self._born)

@@ -31,7 +31,7 @@ def tell_agg_trades(feed: Feed, moment: Moment) -> list[object]:
     instrument = moment.venue.core.instrument(feed.only)
     return [
         _head("aggTrade", feed.only, moment.now_ms) | agg_row(instrument, trade)
-        for trade in moment.trades.get(feed.only, ())
+        for trade in moment.trades(feed.only)
     ]
 
 
@@ -47,7 +47,7 @@ def tell_trades(feed: Feed, moment: Moment) -> list[object]:
             "X": "MARKET",
             "m": trade.buyer_is_maker,
         }
-        for trade in moment.trades.get(feed.only, ())
+        for trade in moment.trades(feed.only)
     ]
 
 
@@ -87,11 +87,12 @@ def _forced(venue: Venue, event: OrderEvent) -> Row:
 
 def mark_row(venue: Venue, symbol: Symbol, now_ms: int) -> Row:
     prices, (rate, at_ms) = venue.core.prices(symbol), venue.core.funding(symbol)
+    mark, index = amount(prices.mark), amount(prices.index)
     return _head("markPriceUpdate", symbol, now_ms) | {
-        "p": amount(prices.mark),
-        "ap": amount(prices.mark),
-        "i": amount(prices.index),
-        "P": amount(prices.index),
+        "p": mark,
+        "ap": mark,
+        "i": index,
+        "P": index,
         "r": amount(rate),
         "T": at_ms,
     }

@@ -105,7 +105,7 @@ def tell_trades(feed: Feed, moment: Moment) -> list[object]:
             "m": trade.buyer_is_maker,
             "s": feed.only.dashed,
         }
-        for trade in moment.trades.get(feed.only, ())
+        for trade in moment.trades(feed.only)
     ]
     return [framed(feed, rows[::-1])] if rows else []
 

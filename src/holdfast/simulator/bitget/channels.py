@@ -113,7 +113,7 @@ def first_trades(venue: Venue, feed: Feed) -> Data:
 
 def tell_trades(feed: Feed, moment: Moment) -> list[object]:
     instrument = moment.venue.core.instrument(feed.only)
-    rows = [trade_row(instrument, trade) for trade in reversed(moment.trades.get(feed.only, ()))]
+    rows = [trade_row(instrument, trade) for trade in reversed(moment.trades(feed.only))]
     return [message(feed.name, "update", rows, moment.now_ms)] if rows else []
 
 

@@ -87,14 +87,17 @@ class Core(Hand):
         due_ms = self._world.due_ms()
         return self._next_second_ms if due_ms is None else min(due_ms, self._next_second_ms)
 
-    def listen(self, listener: CoreListener, *, prices: bool = True) -> None:
+    def listen(self, listener: CoreListener, *, prices: bool = True, trades: bool = True) -> None:
         """Call *listener* with every event from now on; it must not call the core back.
 
-        Without *prices* it is told what happens to accounts only, not each second's prices and trades.
+        Without *prices* it is told what happens to accounts only, not each second's prices and trades;
+        without *trades* not each second's trades.
         """
         self._world.listeners.append(listener)
         if prices:
             self._world.price_listeners.append(listener)
+        if prices and trades:
+            self._world.trade_listeners.append(listener)
 
     def listen_cover(self, listener: CoverListener) -> None:
         """The same for every change of what a stop covers: the truth that naked time is counted by."""
@@ -301,6 +304,10 @@ class Core(Hand):
         """The newest public trades, oldest first (at most 1000 are kept)."""
         return self._world.quote(symbol).trades(limit)
 
+    def trades_since(self, symbol: Symbol, after_ms: int) -> tuple[TradeEvent, ...]:
+        """The public trades after *after_ms*, oldest first, as far as they are kept."""
+        return self._world.quote(symbol).trades_since(after_ms)
+
     def funding(self, symbol: Symbol) -> tuple[Decimal, int]:
         """The rate that will be charged next, and when (ms)."""
         self._world.quote(symbol)
@@ -340,7 +347,9 @@ class Core(Hand):
     def _tell_prices(self) -> None:
         world = self._world
         for quote in world.quotes.values():
-            for event in (quote.event(world.now_ms), quote.trade_at(world.now_ms)):
-                if event is not None:
-                    for listener in world.price_listeners:
-                        listener(event)
+            event = quote.event(world.now_ms)
+            for listener in world.price_listeners:
+                listener(event)
+            if world.trade_listeners and (trade := quote.trade_at(world.now_ms)) is not None:
+                for listener in world.trade_listeners:
+                    listener(trade)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import takewhile
 from typing import NamedTuple
 
 from holdfast.domain.account import Candle
@@ -188,6 +189,10 @@ class Quote:
     def trades(self, limit: int) -> tuple[TradeEvent, ...]:
         newest = list(self.tape)[-limit:] if limit > 0 else []
         return tuple(self._trade(one) for one in newest)
+
+    def trades_since(self, after_ms: int) -> tuple[TradeEvent, ...]:
+        newest = takewhile(lambda one: one.at_ms > after_ms, reversed(self.tape))
+        return tuple(self._trade(one) for one in reversed(tuple(newest)))
 
     def trade_at(self, at_ms: int) -> TradeEvent | None:
         """The print of this very second, if there was one."""

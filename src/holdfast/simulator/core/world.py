@@ -78,7 +78,8 @@ class World:
         self.armed: dict[Symbol, dict[int, tuple[Ledger, SimAlgo]]] = {one: {} for one in self.quotes}
         self.listeners: list[CoreListener] = []
         self.price_listeners: list[CoreListener] = []
-        """Those that are also told of each second's prices and trades."""
+        """Those that are also told of each second's prices."""
+        self.trade_listeners: list[CoreListener] = []
         self.cover_listeners: list[CoverListener] = []
         self.touched: dict[str, Ledger] = {}
         self.moved: dict[tuple[str, PositionId], Ledger] = {}

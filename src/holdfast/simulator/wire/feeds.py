@@ -9,21 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from holdfast.domain.symbol import Symbol
 from holdfast.simulator.core.model import OrderEvent, TradeEvent
 from holdfast.simulator.wire.venue import Venue
 
 
-@dataclass(slots=True)
-class Moment:
+class Moment(msgspec.Struct):
     """What has happened since feeds were last asked."""
 
     venue: Venue
     now_ms: int
-    trades: Mapping[Symbol, Sequence[TradeEvent]]
+    since_ms: int
+    """When they were last asked."""
     forced: Sequence[OrderEvent]
     versions: Mapping[Symbol, int]
     """Grows with every price of a symbol."""
+
+    def trades(self, symbol: Symbol) -> Sequence[TradeEvent]:
+        """What was printed on the public tape."""
+        return self.venue.core.trades_since(symbol, self.since_ms)
 
 
 Tell = Callable[["Feed", Moment], list[object]]

@@ -32,11 +32,12 @@ class Hub:
         self.tongue = tongue
         self.sockets = Sockets(tongue.manner)
         self._feeds: dict[str, Feed] = {}
-        self._trades: dict[Symbol, list[TradeEvent]] = {}
+        self._asked_ms = venue.core.now_ms
+        """When feeds were last asked."""
         self._forced: list[OrderEvent] = []
         self._untold: list[tuple[AnyUserEvent, Marks]] = []
         self._versions: Counter[Symbol] = Counter()
-        venue.core.listen(self.hear)
+        venue.core.listen(self.hear, trades=False)
 
     @property
     def keys(self) -> ListenKeys:
@@ -54,10 +55,7 @@ class Hub:
         if isinstance(event, PriceEvent):
             self._versions[event.symbol] += 1
             self.tongue.note_price(event)
-        elif isinstance(event, TradeEvent):
-            if self._feeds:
-                self._trades.setdefault(event.symbol, []).append(event)
-        else:
+        elif not isinstance(event, TradeEvent):
             if isinstance(event, OrderEvent) and event.execution is Execution.LIQUIDATION:
                 self._forced.append(event)
             self._untold.append((event, self.tongue.marks_of(event)))
@@ -100,9 +98,9 @@ class Hub:
             self._close_by_fault(now_ms)
 
     def _moment(self, now_ms: int) -> Moment:
-        trades, forced = self._trades, self._forced
-        self._trades, self._forced = {}, []
-        return Moment(self.venue, now_ms, trades, forced, self._versions)
+        forced, self._forced = self._forced, []
+        since_ms, self._asked_ms = self._asked_ms, self.venue.core.now_ms
+        return Moment(self.venue, now_ms, since_ms, forced, self._versions)
 
     def _publish(self, feed: Feed, moment: Moment) -> None:
         payloads = feed.ask(moment)
@@ -142,7 +140,8 @@ class Hub:
             if feed is not None:
                 self._feeds[name] = feed
                 if feed.looks_first:
-                    feed.ask(Moment(self.venue, self.venue.core.now_ms, {}, (), self._versions))
+                    now_ms = self.venue.core.now_ms
+                    feed.ask(Moment(self.venue, now_ms, now_ms, (), self._versions))
 
     async def serve(
         self, request: web.Request, category: str, combined: bool, names: list[str]

@@ -159,6 +159,7 @@ class Sockets:
         self._manner = manner
         self._open: dict[int, Socket] = {}
         self._listeners: dict[str, dict[int, Socket]] = {}
+        self._names: list[str] | None = None
         self._next = 1
         self._empty = asyncio.Event()
         self._empty.set()
@@ -180,11 +181,13 @@ class Sockets:
             self._empty.set()
 
     def subscribe(self, socket: Socket, names: Iterable[str]) -> None:
+        self._names = None
         for name in names:
             socket.names[name] = None
             self._listeners.setdefault(name, {})[socket.number] = socket
 
     def unsubscribe(self, socket: Socket, names: Iterable[str]) -> None:
+        self._names = None
         for name in names:
             socket.names.pop(name, None)
             listeners = self._listeners.get(name, {})
@@ -200,7 +203,9 @@ class Sockets:
 
     def names(self) -> list[str]:
         """Every name somebody listens to, sorted."""
-        return sorted(self._listeners)
+        if self._names is None:
+            self._names = sorted(self._listeners)
+        return self._names
 
     def all(self) -> list[Socket]:
         return list(self._open.values())

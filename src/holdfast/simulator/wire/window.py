@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 
 class Counting(Protocol):
     """What is used of a limit."""
@@ -15,8 +17,7 @@ class Counting(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Window:
+class Window(msgspec.Struct):
     """A counter that starts anew at each multiple of its length, as the exchange's do."""
 
     length_ms: int
