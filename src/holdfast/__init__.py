@@ -9,6 +9,7 @@ from importlib import import_module
 
 _PUBLIC = {
     "AuditLogger": "holdfast.store.audit_file",
+    "ExchangeAdapter": "holdfast.engine.exchange_adapter",
     "LiquidationConfig": "holdfast.engine.liquidation",
     "LiquidationManager": "holdfast.engine.liquidator",
     "LiquidationResult": "holdfast.engine.liquidator",

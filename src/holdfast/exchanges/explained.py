@@ -104,20 +104,14 @@ def codes_of(exchange: str) -> tuple[Explained, ...]:
     return tuple(_explained(exchange, dialect, *each) for each in ordered)
 
 
+def remedy_of(exchange: str, word: Word) -> str:
+    """What comes of an answer, or has to be done about it."""
+    if isinstance(word, Rejected):
+        return SPECIAL.get((exchange, word.code), REMEDIES[word.reason])
+    return REMEDIES["unavailable" if isinstance(word, Unavailable) else "unknown"]
+
+
 def _explained(exchange: str, dialect: _Dialect, code: str, reading: str, meaning: str) -> Explained:
     word = dialect.judge(code, reading)
-    name, remedy = _said(word)
-    return Explained(
-        code=code,
-        reading=reading,
-        meaning=meaning,
-        word=name,
-        remedy=SPECIAL.get((exchange, code), remedy) if not reading else remedy,
-    )
-
-
-def _said(word: Word) -> tuple[str, str]:
-    if isinstance(word, Rejected):
-        return f"rejected: {word.reason}", REMEDIES[word.reason]
-    name = "unavailable" if isinstance(word, Unavailable) else "unknown"
-    return name, REMEDIES[name]
+    name = f"rejected: {word.reason}" if isinstance(word, Rejected) else type(word).__name__.lower()
+    return Explained(code=code, reading=reading, meaning=meaning, word=name, remedy=remedy_of(exchange, word))
