@@ -243,6 +243,8 @@ def test_the_passphrase_is_wanted_where_keys_have_one_and_only_there(file):
     loaded = load(file(PAPER), given, {"account.exchange": "bitget"})
     assert loaded.passphrase.reveal_to_signer() == "open sesame"
     assert "sesame" not in repr(loaded)
+    shown = {each.path: each.value for each in loaded.effective}
+    assert shown["keys.passphrase"] == "(hidden)"
     assert loaded.hash == load(file(PAPER), {}, {"account.exchange": "bitget"}).hash
     for exchange in ("binance", "bingx"):
         (told,) = faults(file(PAPER), given, {"account.exchange": exchange})
