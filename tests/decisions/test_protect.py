@@ -430,6 +430,15 @@ def test_foreign_acting_tracked_or_awaited_stops_are_no_orphans() -> None:
     assert orphans(flat(stop(), intents=(sent(Purpose.ENTER),))) == ()
 
 
+def test_a_sized_stop_of_hedge_mode_covers_without_a_flag() -> None:
+    """`reduceOnly` is refused there: the sides say that it can only close."""
+    longs = position(side=PositionSide.LONG)
+    plain = sized(longs, reduce_only=False)
+    assert covers(plain, longs, PROTECTION, NOW_MS)
+    assert not covers(sized(reduce_only=False), position(), PROTECTION, NOW_MS)
+    assert not covers(replace(plain, quantity=D("0.4")), longs, PROTECTION, NOW_MS)
+
+
 def test_a_stop_of_one_side_is_an_orphan_though_the_other_side_stands() -> None:
     """Hedge mode: the symbol is held, but not the position that the stop was for."""
     longs, shorts = position(side=PositionSide.LONG), short(side=PositionSide.SHORT)

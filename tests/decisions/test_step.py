@@ -376,3 +376,13 @@ def test_a_stop_that_was_set_off_is_looked_at_when_it_ceases_to_count() -> None:
     wants = decided(facts(position(), stops=(acting,))).wants
     due = [want.at_ms for want in wants if want.read is Read.STOPS and want.symbol == BTC]
     assert NOW_MS - 1_000 + PROTECTION.trigger_stuck_ms + 1 in due
+
+
+@pytest.mark.parametrize(("held_side", "cancelled"), [(PositionSide.LONG, True), (PositionSide.SHORT, False)])
+def test_in_hedge_mode_the_sides_tell_a_resting_entry_from_a_close(
+    held_side: PositionSide, cancelled: bool
+) -> None:
+    """Buying is an entry of the long and a close of the short; neither carries a flag."""
+    resting = order(client_id=OURS, side=Side.BUY, position_side=held_side)
+    world = facts(orders={"o1": resting}, our_ids=frozenset({OURS}), entries_wanted=False)
+    assert (Purpose.CANCEL_ORDER in purposes(decided(world))) is cancelled

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from holdfast.domain.account import PositionKey, PositionMode
-from holdfast.domain.orders import Direction, PositionSide, Side
+from holdfast.domain.orders import Direction, PositionSide, Side, Stop
 from holdfast.engine.liquidation import LiquidationState
 from holdfast.store.books import Trade, trades
 from tests.engine.world import BTC, ETH, RunningBot, World, world
@@ -54,6 +55,9 @@ async def test_a_strategy_moves_the_stop_of_its_side_and_leaves_it(tmp_path: Pat
         w.server.core.open_by_hand(w.account_id, BTC, Side.BUY, Decimal("0.02"))
         await running.until(lambda: LONG in tracked, "the hand's side in the books")
         await running.until(lambda: abs((tracked[SHORT].stop_price or 0) - nearer) < 1, "the stop moved")
+        await running.until(lambda: len(moved(running, nearer)) == 1, "it alone for the short", 25)
+        await asyncio.sleep(1.5)  # longer than one that does not count would be left alone
+        assert len(moved(running, nearer)) == 1
         assert tracked[LONG].adopted
         w.strategy.exits = {BTC}
         await running.until(lambda: SHORT not in tracked, "the bot's side closed")
@@ -148,6 +152,12 @@ async def test_the_mode_is_changed_by_hand_and_back(
         await running.until(lambda: not drifted(running), "the drift is over")
         await protected(w, running)
         assert set(state.tracked) == {PositionKey(BTC, mode.side_of(Direction.LONG))}
+
+
+def moved(running: RunningBot, price: Decimal) -> list[Stop]:
+    """All stops of the short, if one of them stands at *price*."""
+    stops = [s for s in running.bot.account.state.believed_stops().values() if s.position_side is SHORT.side]
+    return stops if any(abs(stop.trigger_price - price) < 1 for stop in stops) else []
 
 
 def said(running: RunningBot, kind: str) -> str:

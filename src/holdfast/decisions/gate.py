@@ -159,11 +159,7 @@ def _enforced(intent: Intent) -> bool:
     """The exchange itself refuses to let this request open or grow a position."""
     if intent.position_side is PositionSide.BOTH:
         return intent.reduce_only or intent.close_position
-    return intent.side is _closing_side(intent.position_side)
-
-
-def _closing_side(side: PositionSide) -> Side:
-    return Side.SELL if side is PositionSide.LONG else Side.BUY
+    return intent.side is intent.position_side.closing
 
 
 def _close_only_reduces(intent: Intent, position: Decimal) -> bool:

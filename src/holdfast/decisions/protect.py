@@ -15,7 +15,7 @@ from holdfast.domain.account import Position, PositionKey
 from holdfast.domain.instrument import Instrument
 from holdfast.domain.intents import Accepted, Intent, Priority, Purpose, Rejected, RejectReason, Unavailable
 from holdfast.domain.numbers import ONE, ZERO
-from holdfast.domain.orders import Direction, PositionSide, Stop, StopKind, StopStatus
+from holdfast.domain.orders import Direction, Stop, StopKind, StopStatus
 
 HUNDRED = Decimal(100)
 MISSING_AFTER_MS = 2_000
@@ -84,9 +84,7 @@ def words(verdict: Verdict) -> str:
 
 def covers(stop: Stop, position: Position, protection: Protection, now_ms: int) -> bool:
     """Whether the stop protects the whole position: market, right side, big enough, live, in time."""
-    # In hedge mode a stop names its position's side: against it, it can only close, and says no reduce-only.
-    reduces = stop.reduce_only or stop.position_side is not PositionSide.BOTH
-    size_ok = stop.close_position or (reduces and stop.quantity >= abs(position.quantity))
+    size_ok = stop.close_position or (stop.only_reduces and stop.quantity >= abs(position.quantity))
     return (
         stop.kind is StopKind.STOP
         and stop.market

@@ -268,7 +268,7 @@ def _entry_cancels(facts: Facts) -> list[Intent]:
 
 
 def _our_entry(order: Order, facts: Facts) -> bool:
-    return order.client_id in facts.our_ids and not order.reduce_only and not order.status.final
+    return order.client_id in facts.our_ids and not order.only_reduces and not order.status.final
 
 
 # --- what to read next ---------------------------------------------------------------------------

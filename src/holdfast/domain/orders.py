@@ -35,6 +35,11 @@ class PositionSide(StrEnum):
     LONG = "long"
     SHORT = "short"
 
+    @property
+    def closing(self) -> Side | None:
+        """What in hedge mode can only close it, without a flag that says so; None for BOTH."""
+        return {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}.get(self)
+
 
 class Direction(StrEnum):
     LONG = "long"
@@ -166,6 +171,11 @@ class Order:
     reduce_only: bool
     updated_ms: int
 
+    @property
+    def only_reduces(self) -> bool:
+        """The exchange itself sees to it: by the flag, or in hedge mode by the sides."""
+        return self.reduce_only or self.side is self.position_side.closing
+
 
 class StopStatus(StrEnum):
     LIVE = "live"
@@ -213,6 +223,11 @@ class Stop:
     updated_ms: int
     order_id: str = ""
     """The regular order it became; empty until triggered."""
+
+    @property
+    def only_reduces(self) -> bool:
+        """The exchange itself sees to it: by a flag, or in hedge mode by the sides."""
+        return self.close_position or self.reduce_only or self.side is self.position_side.closing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from holdfast.domain.account import PositionKey
-from holdfast.domain.orders import PositionSide
 from holdfast.domain.symbol import Symbol
 from holdfast.drills.gauntlet.steps import booked
 from holdfast.drills.gauntlet.watching import gone_ms, round_trip_ms
@@ -14,15 +12,15 @@ from holdfast.store.words import TradeStatus
 
 
 def tracked_quantity(world: World, symbol: Symbol) -> Decimal:
-    """What the bot's books hold, signed."""
-    tracked = world.bot.account.state.tracked.get(PositionKey(symbol, PositionSide.BOTH))
-    return Decimal(0) if tracked is None else tracked.quantity * tracked.direction.sign
+    """What the bot's books hold, signed; in hedge mode of both sides together."""
+    tracked = (each for each in world.bot.account.state.tracked.values() if each.key.symbol == symbol)
+    return sum((each.quantity * each.direction.sign for each in tracked), Decimal(0))
 
 
 def true_quantity(world: World, symbol: Symbol) -> Decimal:
-    """What the exchange holds, signed."""
+    """What the exchange holds, signed; in hedge mode of both sides together."""
     found = (each.quantity for each in world.truth().positions if each.symbol == symbol)
-    return next(found, Decimal(0))
+    return sum(found, Decimal(0))
 
 
 def in_step(world: World, symbol: Symbol) -> bool:

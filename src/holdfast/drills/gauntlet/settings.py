@@ -9,7 +9,17 @@ from holdfast.domain.orders import Direction, PositionSide, Side
 from holdfast.drills.gauntlet.agreement import in_step
 from holdfast.drills.gauntlet.endings import ordered
 from holdfast.drills.gauntlet.row import row
-from holdfast.drills.gauntlet.steps import BTC, ETH, assert_flat_end, covered, enter, held, started
+from holdfast.drills.gauntlet.steps import (
+    BTC,
+    ETH,
+    assert_flat_end,
+    booked,
+    by_hand,
+    covered,
+    enter,
+    held,
+    started,
+)
 from holdfast.drills.gauntlet.watching import (
     LOOK_MS,
     Watch,
@@ -20,10 +30,78 @@ from holdfast.drills.gauntlet.watching import (
     sending_ms,
 )
 from holdfast.drills.world import World
+from holdfast.simulator.core.truth import PositionTruth
 from holdfast.simulator.faults import Fault, FaultKind
 from holdfast.store.lease import take_lease
 
 # --- G25: the account's settings -----------------------------------------------------------------
+
+
+def sides(world: World) -> dict[PositionSide, PositionTruth]:
+    """What stands on BTC, by the side of hedge mode."""
+    return {position.side: position for position in world.truth().positions if position.symbol == BTC}
+
+
+def both_covered(world: World) -> bool:
+    """Each side by one stop of its own."""
+    found = sides(world).values()
+    return len(found) == 2 and all(each.covered and each.stops_live == 1 for each in found)
+
+
+async def both_sides(world: World) -> None:
+    """Hedge mode: the bot is long, and its owner sells as much short by hand."""
+    await enter(world, BTC, Direction.LONG)
+    (mine,) = sides(world).values()
+    assert mine.side is PositionSide.LONG, mine
+    by_hand(world, lambda core: core.open_by_hand(world.account_id, BTC, Side.SELL, mine.quantity))
+    within = cycle_ms(world) + sending_ms(world)
+    await world.until(lambda: both_covered(world), "a stop for each side", within)
+
+
+@row(
+    "G25-sides",
+    "hedge mode: the owner opens the other side of what the bot holds, later cancels all stops, and the bot"
+    " is killed and started",
+    "each side has one stop of its own, also after that; one liquidation closes both, and the books say whose"
+    " each was",
+    position_mode=PositionMode.HEDGE,
+)
+async def two_sides(world: World) -> None:
+    await both_sides(world)
+    by_hand(world, lambda core: core.cancel_stops_by_hand(world.account_id, BTC))
+    within = cycle_ms(world) + sending_ms(world)
+    await world.until(lambda: both_covered(world), "both stops again", within)
+    world.kill_bot()
+    by_hand(world, lambda core: core.cancel_stops_by_hand(world.account_id, BTC))
+    await started(world)
+    await world.until(lambda: both_covered(world), "both stops after the start", within)
+    for _ in range(3):
+        await world.run_for(world.settings.freshness.orders_ms)
+        assert both_covered(world), sides(world)
+    assert world.truth().entries == 2, "something was opened anew"
+    await assert_flat_end(world)
+    whose = {trade.position_side: trade.adopted for trade in booked(world)}
+    assert whose == {PositionSide.LONG: False, PositionSide.SHORT: True}, whose
+
+
+@row(
+    "G25-sides-stop",
+    "hedge mode, both sides held: the price runs through the stop of one",
+    "its books close with the stop's price; the other side keeps its one stop, none is left for the first",
+    position_mode=PositionMode.HEDGE,
+)
+async def one_side_is_stopped(world: World) -> None:
+    await both_sides(world)
+    world.server.core.move_price(BTC, Decimal("0.985"), 2)
+    await world.until(lambda: set(sides(world)) == {PositionSide.SHORT}, "the long stopped out", 20_000)
+    await world.run_for(2 * cycle_ms(world))
+    (left,) = sides(world).values()
+    assert (left.covered, left.stops_live) == (True, 1), left
+    assert not world.truth().orphan_stops, world.truth().orphan_stops
+    (long,) = (trade for trade in booked(world) if trade.position_side is PositionSide.LONG)
+    assert (long.exit_cause, long.exit_price is not None) == ("stop", True), long
+    await assert_flat_end(world)
+
 
 LEVERAGE_MS = 60_000
 """Leverage that was changed is set back at most so late."""
