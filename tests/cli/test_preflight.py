@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import pytest
 
 from holdfast.cli.exits import Exit, Failure
 from holdfast.cli.preflight import preflight
+from holdfast.cli.runbot import _holds
 from holdfast.domain.account import PositionMode
 from holdfast.domain.secret import Secret
 from holdfast.domain.symbol import Symbol
@@ -23,8 +25,13 @@ from holdfast.simulator.bingx.config import Switches
 from holdfast.simulator.core.generated import generated_market
 from holdfast.simulator.faults import read_fault
 from holdfast.simulator.server import ServerConfig, SimulatorServer
+from holdfast.store.books import open_trade
+from holdfast.store.database import open_store
+from holdfast.store.home import Home
+from holdfast.store.words import TradeStatus
 from tests.engine.world import BTC, KEY, PASSPHRASE, SECRET, settings
 
+from .demo.test_judge import trade
 from .run import holdfast
 
 EXCHANGES = ("binance", "bingx", "bitget")
@@ -232,3 +239,15 @@ def test_run_with_a_symbol_the_exchange_does_not_list_ends_with_one_sentence(run
     told = run(exchange, "--symbols", "BTC/USDT,NOWHEREUSDT")
     assert told.status == Exit.BAD_USE
     assert f"expected perpetual contracts that {exchange} lists, found NOWHERE/USDT:USDT" in told.err
+
+
+def test_something_is_held_when_the_books_or_an_unanswered_request_say_so(tmp_path):
+    """Then a delisted symbol must not keep the bot from looking after it."""
+    home = Home(tmp_path / "home")
+    home.prepare()
+    store = open_store(home.database)
+    assert not _holds(home, "demo")
+    store.write(lambda c: open_trade(c, trade(id=0, status=TradeStatus.OPEN, quantity=Decimal("0.01"))))
+    assert _holds(home, "demo")
+    assert not _holds(home, "another")
+    store.close()
