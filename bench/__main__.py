@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench import budget, cycle, drills, memory, order, protect, step, store
+from bench import accounts, budget, cycle, drills, memory, order, protect, step, store
 from bench.report import BenchFailed, Report, Row, now_text, processor_ticks, stolen_pct
 
 Bench = Callable[[bool, Callable[[str], None]], list[Row]]
@@ -20,6 +20,7 @@ BENCHES: dict[str, Bench] = {
     "store": store.run,
     "step": step.run,
     "memory": memory.run,
+    "accounts": accounts.run,
     "drills": drills.run,
 }
 ABOUT = """\
@@ -30,6 +31,7 @@ order     an entry with its journal against the same request signed by hand
 store     durable writes: alone, together, and an urgent one before which many wait
 step      the decision alone, by number of positions
 memory    one more account against one more ccxt client
+accounts  ten and a hundred whole bots in one process: processor, memory, lateness, age of what they know
 drills    how much faster than real time a whole world runs, by processor time
 
 What each figure means: docs/benchmarks.md. Nothing passes or fails here.
@@ -73,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of: {', '.join(BENCHES)} (all)")
-    parser.add_argument("--quick", action="store_true", help="fewer samples: half a minute instead of three")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer samples, and a hundred accounts at one exchange only"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     return parser
 

@@ -141,11 +141,16 @@ async def _read_marks(bot: Bot) -> None:
 
 
 async def _reads(bot: Bot) -> tuple[tuple[Read, Fact[Any]], ...]:
+    """Stops and orders at once, as the bot does where one list tells of both."""
     ask, priority = bot.account.exchange, Priority.PROTECT
+    positions = await ask.positions(priority=priority)
+    stops, orders = await asyncio.gather(
+        ask.open_stops(None, priority=priority), ask.open_orders(None, priority=priority)
+    )
     return (
-        (Read.POSITIONS, await ask.positions(priority=priority)),
-        (Read.STOPS, await ask.open_stops(None, priority=priority)),
-        (Read.ORDERS, await ask.open_orders(None, priority=priority)),
+        (Read.POSITIONS, positions),
+        (Read.STOPS, stops),
+        (Read.ORDERS, orders),
         (Read.BALANCE, await ask.balance(priority=priority)),
     )
 

@@ -41,6 +41,7 @@ check_interval_ms = 1000
 cooldown_minutes = 0
 [trading.strategies."{strategy}"]
 """
+PLENTY = 10**9
 CHECK_INTERVAL_MS = 500
 """Quicker than configuration allows, so that twenty entries do not take minutes; slow enough that the
 next look at the strategies does not fall into the protection of the last entry, as in a real bot."""
@@ -78,4 +79,4 @@ async def built(simulator: Simulator, symbols: tuple[str, ...] = SYMBOLS) -> Asy
 def unpaced(bot: Bot) -> None:
     """The governor counts as ever, and has so much to give that nothing waits: only work is measured."""
     for count in bot.account.exchange._caller.budget.counters.values():  # type: ignore[attr-defined]
-        count.limit = replace(count.limit, amount=count.limit.amount * 1000)
+        count.limit = replace(count.limit, amount=PLENTY)
