@@ -30,6 +30,7 @@ BINGX: Mapping[str, tuple[Any, tuple[int, ...]]] = {
     "orphans_end_as": ("EXPIRED", ENDED),
     "child_gets_new_id": (False, FIRED),
     "triggered_as": ("FILLED", FIRED),
+    "old_codes": (True, (31, 33, 38, 41, 114, 121, 122, 170, 173, 174, 175, 179, 182)),
     "post_only_refused": (False, (26,)),
     "duplicate_code": (101400, (41, 42, 183, 215)),
     "cancel_answers": ("PENDING", (29, 30, 31, 114, 117, 207)),

@@ -78,6 +78,7 @@ def test_recorded_errors_are_known(error: dict[str, Any]) -> None:
         (109400, "something else", RejectReason.OTHER),
         (101400, "clientOrderID unique check failed", RejectReason.DUPLICATE_ID),
         (101400, "The minimum order amount is 2 USDT", RejectReason.NOTIONAL_TOO_SMALL),
+        (80001, "The minimum order amount is 2 USDT", RejectReason.NOTIONAL_TOO_SMALL),
         (101400, "something else", RejectReason.OTHER),
         (101481, "clientOrderID cannot be repeated", RejectReason.DUPLICATE_ID),
         (109421, "order not exist", RejectReason.NOT_FOUND),

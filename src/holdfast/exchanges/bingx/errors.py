@@ -61,7 +61,7 @@ REJECTED: Mapping[int, RejectReason] = {
 
 _BY_WORDS: tuple[tuple[frozenset[int], re.Pattern[str], RejectReason], ...] = (
     (frozenset({101400}), re.compile("unique check"), _R.DUPLICATE_ID),
-    (frozenset({101400}), re.compile("minimum order amount"), _R.NOTIONAL_TOO_SMALL),
+    (frozenset({80001, 101400}), re.compile("minimum order amount"), _R.NOTIONAL_TOO_SMALL),
     (frozenset({80014, 109400, 109414}), re.compile("timestamp"), _R.CLOCK),
     (
         frozenset({80014, 109400, 109414}),
