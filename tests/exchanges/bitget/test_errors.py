@@ -143,6 +143,15 @@ def test_418_is_a_ban() -> None:
     assert (verdict.word.banned, verdict.word.retry_after_ms) == (True, errors.BAN_DEFAULT_MS)
 
 
+def test_418_is_a_ban_whatever_code_it_comes_with() -> None:
+    body = b'{"code":"429","msg":"Too Many Requests","requestTime":1,"data":null}'
+    verdict = judge(Answer(418, {"retry-after": "120"}, body), 0)
+    assert verdict is not None
+    assert isinstance(verdict.word, Unavailable)
+    assert verdict.word.banned
+    assert verdict.word.retry_after_ms == 120_000
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b'{"code":"00000","data":', b"[]", b"null", answered({})]
 )

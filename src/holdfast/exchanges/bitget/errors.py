@@ -23,6 +23,7 @@ SUCCESS = "00000"
 _GOOD_START = b'{"code":"00000"'
 LIMIT_DEFAULT_MS = 2_000
 """How long to hold back after a 429 without Retry-After: nearly all limits are by the second."""
+BANNED = 418
 BAN_DEFAULT_MS = 300_000
 WAIT_MAX_MS = 24 * 3600 * 1000
 """Whatever a header says, we wait no longer than this."""
@@ -121,6 +122,8 @@ def judge(answer: Answer, _exchange_now_ms: int) -> Verdict | None:
         return None
     asked_ms = retry_after(answer)
     word = word_for(fault, retry_after_ms=asked_ms)
+    if fault.status == BANNED:
+        return Verdict(word)
     if fault.code == "429":
         return Verdict(word, asked_ms or LIMIT_DEFAULT_MS, Scope.KEY)
     if fault.status == 429:
@@ -147,7 +150,7 @@ def fault_in(answer: Answer) -> Fault | None:
 
 def word_for(fault: Fault, *, retry_after_ms: int) -> Word:
     """The word that a fault means, for a request that changes something as for a read."""
-    if not fault.code:
+    if not fault.code or fault.status == BANNED:
         return _word_of_status(fault, retry_after_ms)
     if fault.code == CONDITION:
         return _rejected(fault, _condition(fault.message))
@@ -172,8 +175,8 @@ def _rejected(fault: Fault, reason: RejectReason) -> Rejected:
 
 
 def _word_of_status(fault: Fault, retry_after_ms: int) -> Word:
-    """No code of the exchange's: a machine before it answered, and nobody knows what is behind it."""
-    if fault.status == 418:
+    """No code of the exchange's, or a ban whatever its code: a machine before it answered, and nobody knows what is behind it."""
+    if fault.status == BANNED:
         return Unavailable(
             cause=f"banned: {fault.words}", retry_after_ms=retry_after_ms or BAN_DEFAULT_MS, banned=True
         )
