@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,13 +23,13 @@ from holdfast.domain.intents import (
     Unavailable,
     Unknown,
 )
-from holdfast.domain.orders import ExchangeStatus, OrderState, Side
+from holdfast.domain.orders import ExchangeStatus, OrderState, OrderType, Side
 from holdfast.engine import executor as executing
 from holdfast.engine.events import Answered, Inbox
 from holdfast.engine.executor import Executor, Lane, settle
 from holdfast.engine.memory import JournalSaysNo, MemoryUnwritable
 from holdfast.engine.names import TAGS, purpose_in
-from holdfast.engine.resolver import WORKING_MS, Resolver
+from holdfast.engine.resolver import ACKED_MS, WORKING_MS, Resolver
 from tests.decisions.examples import BTC, NOW_MS, D, context, journaled
 from tests.decisions.examples import LIMITS as GATE_LIMITS
 from tests.decisions.examples import intent as entry_intent
@@ -41,6 +42,7 @@ STOP = Intent(
 CLOSE = Intent(purpose=Purpose.CLOSE, symbol=BTC, side=Side.SELL, quantity=D("0.5"), reduce_only=True)
 CANCEL = Intent(purpose=Purpose.CANCEL_STOP, symbol=BTC, side=Side.SELL, target_id="s1")
 ENTRY = entry_intent()
+RESTING = replace(ENTRY, type=OrderType.LIMIT, price=D(100))
 
 
 def approve(each: Journaled) -> Approved | Refused:
@@ -235,8 +237,7 @@ SENT = journaled(ENTRY)
             OrderState.FILLED,
         ),
         (Accepted(exchange_id="1", order=order(status=ExchangeStatus.EXPIRED)), OrderState.CLOSED),
-        (Accepted(exchange_id="1", stop=stop()), OrderState.CLOSED),
-        (Accepted(exchange_id="1"), OrderState.CLOSED),
+        (Accepted(exchange_id="1"), OrderState.WORKING),
         (refused(), OrderState.CLOSED),
         (Unavailable(cause="503"), OrderState.CLOSED),
         (Unknown(cause="cut"), OrderState.UNKNOWN),
@@ -244,6 +245,12 @@ SENT = journaled(ENTRY)
 )
 def test_outcome_moves_the_request_along_the_table(outcome: Outcome, state: OrderState) -> None:
     assert settle(SENT, outcome, NOW_MS).state is state
+
+
+@pytest.mark.parametrize("intent", [STOP, CANCEL])
+def test_a_standing_stop_and_a_done_cancel_are_over(intent: Intent) -> None:
+    done = Accepted(exchange_id="1", stop=stop() if intent is STOP else None)
+    assert settle(journaled(intent), done, NOW_MS).state is OrderState.CLOSED
 
 
 def test_late_refusal_after_a_fill_changes_nothing_proven() -> None:
@@ -282,7 +289,7 @@ async def test_unknown_cancel_is_not_asked_for() -> None:
 def test_resting_order_is_asked_for_from_time_to_time() -> None:
     """Its end may have been told to a stream that was down: it would block its symbol for ever."""
     bench = Bench()
-    resting = journaled(ENTRY, state=OrderState.WORKING)
+    resting = journaled(RESTING, state=OrderState.WORKING)
     asks = resolver(bench)
     assert not asks.wanted(resting)
     bench.clock.ms += WORKING_MS
@@ -291,10 +298,35 @@ def test_resting_order_is_asked_for_from_time_to_time() -> None:
     assert not asks.wanted(journaled(ENTRY, state=OrderState.SENDING))
 
 
+def test_an_order_that_cannot_rest_is_asked_for_soon() -> None:
+    """Its answer may say only that it was taken (BingX, Bitget), and the stream may be silent (G01)."""
+    bench = Bench()
+    taken = journaled(replace(ENTRY, type=OrderType.MARKET), state=OrderState.WORKING)
+    asks = resolver(bench)
+    assert not asks.wanted(taken)
+    bench.clock.ms += ACKED_MS
+    assert asks.wanted(taken)
+    assert not asks.wanted(journaled(RESTING, state=OrderState.WORKING))
+
+
+async def test_what_reads_still_show_as_it_was_is_asked_for_again() -> None:
+    bench = Bench()
+    taken = journaled(replace(ENTRY, type=OrderType.MARKET), state=OrderState.WORKING)
+    bench.exchange.found = Accepted(exchange_id="1", order=order(status=ExchangeStatus.OPEN))
+    asking = asyncio.create_task(resolver(bench).resolve(taken))
+    await asyncio.sleep(0.05)
+    assert not asking.done(), "open and nothing filled is no end of a market order"
+    bench.exchange.found = Accepted(exchange_id="1", order=order(status=ExchangeStatus.FILLED, filled=D(1)))
+    await asking
+    (told,) = await bench.inbox.get()
+    assert isinstance(told, Answered)
+    assert told.journaled.state is OrderState.FILLED
+
+
 async def test_end_of_a_resting_order_is_found_without_the_stream() -> None:
     bench = Bench()
     bench.exchange.found = Accepted(exchange_id="1", order=order(status=ExchangeStatus.CANCELLED))
-    resting = journaled(ENTRY, state=OrderState.WORKING)
+    resting = journaled(RESTING, state=OrderState.WORKING)
     asks = resolver(bench)
     await asks.resolve(resting)
     (told,) = await bench.inbox.get()

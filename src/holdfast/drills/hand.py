@@ -135,7 +135,8 @@ class Hand:
     def _coarse(self, symbol: Symbol, trouble: Trouble) -> Done:
         rules, factor = self._core.instrument(symbol), _decimal(trouble, "factor")
         tick, least = rules.price_step, rules.notional_min
-        self._core.set_filters(symbol, price_step=tick * factor, notional_min=least * factor)
+        coarse = tick * factor if tick * factor <= self._world.wire.tick_max else tick * 10
+        self._core.set_filters(symbol, price_step=coarse, notional_min=least * factor)
         return 1, lambda: self._core.set_filters(symbol, price_step=tick, notional_min=least)
 
     def _halt(self, symbol: Symbol, trouble: Trouble) -> Done:

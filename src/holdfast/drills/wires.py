@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
-from holdfast.domain.numbers import ZERO
+from holdfast.domain.numbers import ONE, ZERO
 from holdfast.domain.symbol import Symbol
 from holdfast.simulator.bingx import ids
 from holdfast.simulator.core.model import SimAlgo, SimOrder
@@ -53,6 +53,8 @@ class Wire:
     orders_per_minute: int
     wallet_step: Decimal = ZERO
     """To which the wallet is rounded where it is told; 0 = it is not."""
+    tick_max: Decimal = Decimal("Infinity")
+    """The coarsest tick that it can tell of: BingX tells of decimals only."""
     _known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def asks(self, arrival: Arrival) -> frozenset[str]:
@@ -158,6 +160,7 @@ _BINGX = Wire(
     orders_per_10s=100,
     orders_per_minute=600,
     wallet_step=Decimal("0.0001"),
+    tick_max=ONE,
 )
 
 # No listen key: who logs in on a socket hears of the account.

@@ -13,6 +13,7 @@ from holdfast.domain.intents import (
     Intent,
     Journaled,
     Outcome,
+    Purpose,
     Rejected,
     RejectReason,
     Unknown,
@@ -25,6 +26,7 @@ from holdfast.engine.memory import JournalSaysNo, Memory, MemoryUnwritable
 from holdfast.engine.names import TAGS
 from holdfast.exchanges.port import Exchange
 
+ORDERING = frozenset({Purpose.ENTER, Purpose.CLOSE})
 JOURNAL_PATIENCE_MS = 1_000
 """Protection waits no longer than this for a journal that does not answer (G26)."""
 
@@ -156,7 +158,9 @@ def settle(journaled: Journaled, outcome: Outcome, at_ms: int) -> Journaled:
 
 def _accepted(journaled: Journaled, accepted: Accepted, at_ms: int) -> Journaled:
     order = accepted.order
-    if order is None:
+    if order is None and journaled.intent.purpose in ORDERING:
+        heard = Heard.ACK  # it was taken, and nothing is told of what became of it
+    elif order is None:
         # A standing stop and a done cancel are not waited for: the census follows them.
         heard = Heard.CANCELLED
     elif order.status.final:

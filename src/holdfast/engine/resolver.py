@@ -16,17 +16,20 @@ from holdfast.domain.intents import (
     Rejected,
     RejectReason,
 )
-from holdfast.domain.orders import Heard, OrderState, Stop
+from holdfast.domain.orders import Heard, OrderState, OrderType, Stop, TimeInForce
 from holdfast.domain.protocols import Clock
 from holdfast.engine.events import Answered, Inbox, Told
-from holdfast.engine.executor import settle
+from holdfast.engine.executor import ORDERING, settle
 from holdfast.engine.memory import Memory
 from holdfast.exchanges.port import Exchange, StopNews
 
 CLOCK_DOUBT_MS = 1_000
 """How wrong our idea of the exchange's clock may be: Binance accepts up to 1 s from the future."""
+ACKED_MS = 750
+"""How soon an order that cannot rest is asked for: its answer may say no more than that it was taken."""
 WORKING_MS = 15_000
 """How often an order that rests is asked for, whatever the stream says: its end may have been lost."""
+AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 FIRST_PAUSE_MS = 200
 PAUSE_MAX_MS = 2_000
 
@@ -50,7 +53,7 @@ class Resolver:
             return False
         if journaled.state is OrderState.WORKING:
             last = self._asked_ms.get(journaled.client_id, journaled.signed_ms)
-            return self._clock.now_ms() - last >= WORKING_MS
+            return self._clock.now_ms() - last >= (WORKING_MS if _may_rest(journaled) else ACKED_MS)
         return journaled.state is OrderState.UNKNOWN
 
     async def resolve(self, journaled: Journaled) -> None:
@@ -85,7 +88,7 @@ class Resolver:
             clock_doubt_ms=CLOCK_DOUBT_MS,
             visibility_ms=self._exchange.capabilities.visibility_ms,
         )
-        if heard is None:
+        if heard is None or _still_under_way(journaled, lookup):
             return False
         if heard is Heard.PROVEN_DEAD:
             self._report(journaled, _gave_up("proven dead: no longer acceptable, and not found"))
@@ -114,6 +117,21 @@ class Resolver:
             settled = settle(journaled, outcome, at_ms)
             self._memory.note_outcome(settled, outcome, at_ms)
         self._inbox.put(Answered(settled, outcome, at_ms), urgent=True)
+
+
+def _may_rest(journaled: Journaled) -> bool:
+    """Whether it may stand in the book for long, as stops and plain limit orders do."""
+    intent = journaled.intent
+    at_once = intent.type is OrderType.MARKET or intent.time_in_force in AT_ONCE
+    return intent.purpose not in ORDERING or not at_once
+
+
+def _still_under_way(journaled: Journaled, lookup: Lookup) -> bool:
+    """It was taken, cannot rest, and is shown as it was: reads may lag, its end is near."""
+    if journaled.state is not OrderState.WORKING or _may_rest(journaled):
+        return False
+    order = lookup.order if isinstance(lookup, Accepted) else None
+    return order is not None and not order.status.final and order.filled == journaled.filled
 
 
 def _gave_up(why: str) -> Rejected:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Literal
@@ -253,11 +253,13 @@ class FaultPlan:
         self._next = 1
         self._active: dict[int, Active] = {}
         self._gone: list[Active] = []
+        self.worded: Callable[[Fault], Fault] = lambda fault: fault
+        """Puts what is added into the words of the exchange at hand."""
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> int:
-        number = self._next
+        number, fault = self._next, self.worded(fault)
         self._next += 1
         # A fault with a seed of its own fires alike whatever other faults there are.
         chance = random.Random(f"fault/{self._seed}/{fault.seed or f'#{number}'}")  # noqa: S311

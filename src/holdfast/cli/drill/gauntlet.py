@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -10,29 +11,30 @@ from holdfast.cli.drill.output import finish
 from holdfast.cli.drill.progress import progress
 from holdfast.cli.exits import Exit, Failure, say
 from holdfast.drills.fleet import every, run_fleet
-from holdfast.drills.gauntlet import Outcome, Verdict, rows, rows_of, run_row
+from holdfast.drills.gauntlet import Outcome, Verdict, row_named, rows, rows_of, run_row
 from holdfast.drills.origin import origin
 from holdfast.drills.report.page import Report
 from holdfast.drills.table import naked
+from holdfast.drills.wires import ExchangeName
 
 FINE = (Verdict.HELD, Verdict.EXPECTED)
 
 
 def run_named(name: str) -> Outcome:
-    """One drill by its id; what a worker does."""
-    return run_row(rows()[name])
+    """One drill by its name; what a worker does."""
+    return run_row(row_named(name))
 
 
 def run_gauntlet(options: DrillOptions) -> int:
     """Run the named rows, or all. Bad use where a name is none."""
     try:
-        chosen = rows_of(options.rows)
+        chosen = rows_of(options.rows, msgspec.convert(options.exchange, ExchangeName))
     except KeyError as unknown:
         known = ", ".join(dict.fromkeys(each.row for each in rows().values()))
         raise Failure(f"drill: expected rows out of {known}, found {unknown}", Exit.BAD_USE) from unknown
     outcomes, failures, differing = [], [], []
     with progress(f"{len(chosen)} drills") as show:
-        names = (each.id for each in chosen)
+        names = (each.name for each in chosen)
         for done in run_fleet(run_named, names, jobs=options.processes, twice=every(max(1, options.twice))):
             if done.answer is None:
                 failures.append(f"{done.task}: {done.failure}")
@@ -54,14 +56,14 @@ def _digests(outcome: Outcome) -> tuple[str, str]:
 
 def _announce(outcome: Outcome) -> None:
     if outcome.verdict not in FINE:
-        say(f"{outcome.row.id}: {outcome.verdict}: {outcome.why}")
+        say(f"{outcome.row.name}: {outcome.verdict}: {outcome.why}")
 
 
 def _finish(
     options: DrillOptions, outcomes: tuple[Outcome, ...], failures: list[str], differing: list[str]
 ) -> int:
     Console(stderr=True).print(_table(outcomes))
-    broken = [each.row.id for each in outcomes if each.verdict not in FINE]
+    broken = [each.row.name for each in outcomes if each.verdict not in FINE]
     broken += [name for name in differing if name not in broken]
     if broken:
         verdict, status = f"{len(outcomes)} drills: broken {', '.join(broken)}", Exit.GUARANTEE_VIOLATED
@@ -86,6 +88,7 @@ def _finish(
 def outcome_json(outcome: Outcome) -> dict[str, object]:
     return {
         "id": outcome.row.id,
+        "exchange": outcome.row.spec.exchange,
         "fault": outcome.row.fault,
         "promise": outcome.row.promise,
         "verdict": outcome.verdict.value,

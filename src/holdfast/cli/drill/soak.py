@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from holdfast.cli.drill.findings import announce, look_into
 from holdfast.cli.drill.gauntlet import FINE, outcome_json, run_named
@@ -15,13 +16,14 @@ from holdfast.cli.exits import Exit, say
 from holdfast.drills.cases import Case, calm, drawn
 from holdfast.drills.crashes import Crashed, crash, shares
 from holdfast.drills.fleet import every, run_fleet
-from holdfast.drills.gauntlet import Outcome, rows
+from holdfast.drills.gauntlet import Outcome, rows_of
 from holdfast.drills.hunt import Hunt, hunt
 from holdfast.drills.judged import Judged, judge
 from holdfast.drills.origin import origin
 from holdfast.drills.plants import PLANTS
 from holdfast.drills.report.page import Report
 from holdfast.drills.totals import Totals
+from holdfast.drills.wires import WIRES
 
 CALM_WORLDS = 10
 HUNT_WORLDS, HUNT_HOURS, HUNT_SEED = 100, 1.0, 1
@@ -58,7 +60,8 @@ def run_soak(options: DrillOptions) -> int:
 
 def _gauntlet(soak: _Soak) -> None:
     with progress("gauntlet") as show:
-        for done in run_fleet(run_named, rows(), jobs=soak.options.processes, twice=every(1)):
+        names = [each.name for exchange in WIRES.values() for each in rows_of((), exchange.exchange)]
+        for done in run_fleet(run_named, names, jobs=soak.options.processes, twice=every(1)):
             if done.answer is None:
                 soak.errors.append(f"{done.task}: {done.failure}")
                 continue
@@ -99,7 +102,9 @@ def _calm(soak: _Soak) -> None:
     """Fault-free worlds have a floor of their own."""
     totals = Totals()
     seeds = range(soak.options.seed, soak.options.seed + CALM_WORLDS)
-    cases = (calm(seed, soak.options.hours) for seed in seeds)
+    cases = (
+        calm(seed, soak.options.hours, exchange=wire.exchange) for wire in WIRES.values() for seed in seeds
+    )
     with progress("calm worlds"):
         for done in run_fleet(judge, cases, jobs=soak.options.processes):
             _heard(soak, totals.add(done))
@@ -122,10 +127,12 @@ def _fresh(soak: _Soak) -> None:
 
 
 def _until(first: int, hours: float, until: float) -> Iterator[Case]:
-    seed = first
-    while time.monotonic() < until:
-        yield drawn(seed, hours)
-        seed += 1
+    """Each seed at each exchange in turn."""
+    for seed in count(first):
+        for wire in WIRES.values():
+            if time.monotonic() >= until:
+                return
+            yield drawn(seed, hours, exchange=wire.exchange)
 
 
 def _heard(soak: _Soak, judged: Judged | None) -> None:
@@ -156,7 +163,7 @@ def _finish(soak: _Soak) -> int:
         verdict=verdict,
         held=not wrong,
         totals=figures,
-        outcomes=tuple(sorted(soak.outcomes, key=lambda each: each.row.id)),
+        outcomes=tuple(sorted(soak.outcomes, key=lambda each: each.row.name)),
         hunts=tuple(soak.hunts),
         found=found,
         notes=[*wrong, *soak.errors],

@@ -46,8 +46,9 @@ def assert_true_exit(world: World, trade: Trade, cause: str) -> None:
     price = sum((fill.price * fill.quantity for fill in out), ZERO) / quantity
     expected = (price, sum((f.fee for f in fills), ZERO), sum((f.realized for f in fills), ZERO))
     found = (trade.exit_price or ZERO, trade.fees, trade.realized_pnl)
+    told_to = max(CENT, world.wire.wallet_step)
     for name, one, other in zip(("price", "fees", "profit"), expected, found, strict=True):
-        assert abs(one - other) < CENT, f"{name} of the exit: expected {one}, found {other}"
+        assert abs(one - other) < told_to, f"{name} of the exit: expected {one}, found {other}"
     assert (trade.exit_reason, trade.exit_cause) == (EXCHANGE_CLOSED_RECONCILIATION, cause), trade
 
 

@@ -33,7 +33,7 @@ async def changed(world: World, change: str) -> Watch:
     world.kill_bot()
     world.server.core.cancel_stops_by_hand(world.account_id, BTC)
     rules = world.server.core.instrument(BTC)
-    world.server.core.set_filters(BTC, price_step=rules.price_step * 1000)
+    world.server.core.set_filters(BTC, price_step=min(rules.price_step * 1000, world.wire.tick_max))
     world.settings = CHANGES[change](world.settings, (BTC,))
     at_ms = world.now_ms
     await started(world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.domain.orders import Direction
 from holdfast.drills.gauntlet.agreement import assert_exit_booked, in_step
+from holdfast.drills.gauntlet.elsewhere import SENDING
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import (
     BTC,
@@ -154,7 +155,7 @@ async def no_false_verdict(world: World) -> None:
     world.server.faults.add(fault)
 
     def at_point(point: Point) -> None:
-        left = point.kind is PointKind.AFTER_BYTES and point.what == "POST /fapi/v1/order"
+        left = point.kind is PointKind.AFTER_BYTES and point.what == SENDING[world.spec.exchange]["order"]
         if left and world.life.number == 1:
             world.kill_bot()
 

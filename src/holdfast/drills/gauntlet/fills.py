@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from holdfast.domain.orders import Direction, Side
 from holdfast.drills.gauntlet.agreement import assert_exit_booked, in_step, true_quantity
+from holdfast.drills.gauntlet.elsewhere import SENDING
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import (
     BTC,
@@ -138,7 +139,11 @@ async def close_loses_to_stop(world: World) -> None:
     raced: list[int] = []
 
     def race(point: Point) -> None:
-        if point.kind is PointKind.AFTER_BYTES and point.what == "POST /fapi/v1/order" and not raced:
+        if (
+            point.kind is PointKind.AFTER_BYTES
+            and point.what == SENDING[world.spec.exchange]["order"]
+            and not raced
+        ):
             raced.append(world.now_ms)
             world.server.step()
             world.server.core.trigger_by_hand(world.account_id, algo_id=live_stops(world, BTC)[0].algo_id)
@@ -164,7 +169,7 @@ async def overfilled(world: World) -> None:
     tries: list[int] = []
 
     def overfill(point: Point) -> None:
-        if point.kind is not PointKind.BEFORE_BYTES or point.what != "POST /fapi/v1/algoOrder":
+        if point.kind is not PointKind.BEFORE_BYTES or point.what != SENDING[world.spec.exchange]["stop"]:
             return
         tries.append(world.now_ms)
         if len(tries) == 2:  # the first is the form that is refused

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from holdfast.domain.orders import Direction
+from holdfast.drills.gauntlet.elsewhere import SENDING
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import BTC, ETH, booked, covered, enter, held, live_stops, started
 from holdfast.drills.gauntlet.watching import Watch, cycle_ms, gone_ms, sending_ms
@@ -344,7 +345,7 @@ def _die_after_sending(world: World, writes_later: int) -> None:
     seen: list[Point] = []
 
     def at_point(point: Point) -> None:
-        left = point.kind is PointKind.AFTER_BYTES and point.what == "POST /fapi/v1/order"
+        left = point.kind is PointKind.AFTER_BYTES and point.what == SENDING[world.spec.exchange]["order"]
         if left or (seen and point.kind is PointKind.AFTER_WORK):
             seen.append(point)
             if len(seen) == writes_later + 1:

@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from importlib import import_module
 
+from holdfast.drills.gauntlet.elsewhere import ABSENT, NEEDS, fault_at
 from holdfast.drills.spec import WorldSpec
+from holdfast.drills.wires import BINANCE, WIRES, ExchangeName
 from holdfast.drills.world import World, run_world
 
 _MODULES = (
@@ -58,6 +61,22 @@ class Row:
     scenario: Callable[[World], Awaitable[None]]
     spec: WorldSpec
     needs: str = ""
+
+    def at(self, exchange: ExchangeName) -> Row:
+        """The same drill at another exchange, with what is still missing there."""
+        needs = self.needs or NEEDS.get(self.id, {}).get(exchange, "")
+        return replace(self, needs=needs, spec=replace(self.spec, exchange=exchange))
+
+    @property
+    def name(self) -> str:
+        """Its id, with the exchange where that is not Binance: `G03@bingx`. `row_named` takes it back."""
+        exchange = self.spec.exchange
+        return self.id if exchange == BINANCE else f"{self.id}@{exchange}"
+
+    @property
+    def absent(self) -> str:
+        """Why it cannot be rehearsed at its exchange; empty where it can."""
+        return ABSENT.get(self.id, {}).get(self.spec.exchange, "")
 
     @property
     def row(self) -> str:
@@ -115,9 +134,18 @@ def rows() -> Mapping[str, Row]:
     return dict(sorted(_told.items()))
 
 
-def rows_of(wanted: tuple[str, ...]) -> tuple[Row, ...]:
-    """The drills of those rows or ids (`G03` means all its forms); all when empty. Raises `KeyError`."""
-    known = rows()
+def row_named(name: str) -> Row:
+    """The drill of that name. Raises `KeyError`."""
+    id_, _, exchange = name.partition("@")
+    return rows()[id_].at(WIRES[exchange].exchange) if exchange else rows()[id_]
+
+
+def rows_of(wanted: tuple[str, ...], exchange: ExchangeName = BINANCE) -> tuple[Row, ...]:
+    """The drills of those rows or ids (`G03` means all its forms) that an exchange has; all when empty.
+
+    Raises `KeyError`.
+    """
+    known = {name: each.at(exchange) for name, each in rows().items() if not each.at(exchange).absent}
     if not wanted:
         return tuple(known.values())
     for name in wanted:
@@ -131,6 +159,7 @@ def run_row(row_: Row) -> Outcome:
     told: dict[str, object] = {}
 
     async def scenario(world: World) -> None:
+        world.server.faults.worded = partial(fault_at, row_.spec.exchange)
         try:
             await row_.scenario(world)
         except (AssertionError, LookupError, ValueError) as broken:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from holdfast.domain.account import MarginMode, PositionMode
 from holdfast.domain.orders import Direction, PositionSide, Side
 from holdfast.drills.gauntlet.agreement import in_step
+from holdfast.drills.gauntlet.elsewhere import SIGNED
 from holdfast.drills.gauntlet.endings import ordered
 from holdfast.drills.gauntlet.row import row
 from holdfast.drills.gauntlet.steps import (
@@ -273,9 +274,6 @@ def revoked(path: str = "^/fapi/", method: str = "", **fields: object) -> Fault:
     """The key is refused wherever it is looked at."""
     words = {"status": 401, "code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
     return Fault(kind=FaultKind.REJECT, method=method, path=path, **{**words, **fields})  # type: ignore[arg-type]
-
-
-SIGNED = r"/(order|algoOrder|positionRisk|account|openOrders|openAlgoOrders|userTrades|leverage|listenKey)$"
 
 
 async def refused_key(world: World, fault: Fault) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.decisions.protect import MISSING_AFTER_MS
 from holdfast.domain.orders import Direction
+from holdfast.drills.gauntlet.elsewhere import code_at
 from holdfast.drills.gauntlet.row import USUAL, row
 from holdfast.drills.gauntlet.steps import (
     BTC,
@@ -94,7 +95,7 @@ async def refused_for_good(world: World, refusal: dict[str, Any]) -> None:
     await assert_left(world, refused_ms(world))
     assert_one_close(watch)
     line = watch.assert_told("STOP_REFUSED", told, refused_ms(world), "critical")
-    assert str(refusal["code"]) in str(line.fields["text"]), line
+    assert code_at(world.spec.exchange, refusal["code"]) in str(line.fields["text"]), line
     watch.assert_told("PROTECTION_FAILED", told, refused_ms(world), "critical")
     assert len(watch.stops()) == 1, "a stop that was refused for good was sent again"
 

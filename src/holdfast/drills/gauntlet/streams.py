@@ -28,6 +28,7 @@ from holdfast.drills.gauntlet.watching import (
     one_way_ms,
     round_trip_ms,
     sending_ms,
+    unsaid_ms,
 )
 from holdfast.drills.network import LinkKind
 from holdfast.drills.world import World
@@ -177,7 +178,7 @@ async def bad_stream(world: World, fault: Fault) -> None:
     world.server.faults.add(fault)
     await enter(world, BTC, Direction.LONG)
     naked_ms = float(world.truth().naked_seconds_max) * 1000
-    known_ms = one_way_ms(world) + sending_ms(world)
+    known_ms = one_way_ms(world) + sending_ms(world) + unsaid_ms(world)
     assert naked_ms <= known_ms, f"naked for {naked_ms:.0f} ms, the reply was known after {known_ms:.0f}"
     await world.until(lambda: in_step(world, BTC), "the position in the books", cycle_ms(world))
     world.server.core.close_by_hand(world.account_id, BTC, share=HALF)

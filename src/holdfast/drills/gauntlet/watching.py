@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.domain.symbol import Symbol
+from holdfast.drills.gauntlet.elsewhere import spoken
 from holdfast.drills.lives import Life
+from holdfast.drills.wires import BINANCE
 from holdfast.drills.world import World
+from holdfast.engine.resolver import ACKED_MS, FIRST_PAUSE_MS
 from holdfast.simulator.requests import Arrival
 
 LOOK_MS = 100
@@ -28,6 +31,16 @@ def one_way_ms(world: World) -> float:
 
 def round_trip_ms(world: World) -> float:
     return 2 * one_way_ms(world)
+
+
+def unsaid_ms(world: World) -> float:
+    """How much later the end of an order is known that neither its reply nor a stream tells: where a reply
+    says only that it was taken, a query has to find it. One is asked at a step, once a second, after the
+    first pause, and again after growing ones, for reads may lag."""
+    if world.spec.exchange == BINANCE:
+        return 0
+    pauses_ms = ACKED_MS + 1_000 + 3 * FIRST_PAUSE_MS
+    return pauses_ms + world.spec.read_lag_ms[1] + 3 * round_trip_ms(world)
 
 
 def sending_ms(world: World) -> float:
@@ -78,15 +91,17 @@ class Watch:
     def requests(
         self, method: str, path: str, since_ms: float = 0, symbol: Symbol | None = None
     ) -> list[Arrival]:
-        """Those whose path *path* (a regular expression) is found in, oldest first."""
+        """Those whose path *path* (a regular expression) is found in, oldest first; in Binance's words."""
         wire = None if symbol is None else f"{symbol.base}{symbol.quote}"
+        of_all = None if self._world.spec.exchange == BINANCE else wire  # prices of all are asked for at once
         return [
             each
-            for each in self.arrived
-            if each.at_ms >= since_ms
-            and each.method == method
+            for arrived in self.arrived
+            if arrived.at_ms >= since_ms
+            for each in spoken(self._world.wire, arrived)
+            if each.method == method
             and re.search(path, each.path)
-            and wire in (None, each.params.get("symbol"))
+            and wire in (None, each.params.get("symbol", of_all))
         ]
 
     def entries(self, since_ms: float = 0, symbol: Symbol | None = None) -> list[Arrival]:

@@ -175,7 +175,7 @@ def _rejected(fault: Fault, reason: RejectReason) -> Rejected:
 
 
 def _word_of_status(fault: Fault, retry_after_ms: int) -> Word:
-    """No code of the exchange's, or a ban whatever its code: a machine before it answered, and nobody knows what is behind it."""
+    """No code of the exchange's, or a ban whatever its code: a machine before it answered."""
     if fault.status == BANNED:
         return Unavailable(
             cause=f"banned: {fault.words}", retry_after_ms=retry_after_ms or BAN_DEFAULT_MS, banned=True

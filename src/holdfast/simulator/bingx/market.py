@@ -12,7 +12,7 @@ from holdfast.simulator.bingx.errors import error, invalid
 from holdfast.simulator.bingx.params import Params
 from holdfast.simulator.bingx.render import number
 from holdfast.simulator.bingx.venue import Call, Whole
-from holdfast.simulator.core.instruments import SimInstrument
+from holdfast.simulator.core.instruments import SimInstrument, decimals_of
 from holdfast.simulator.wire import venue as venues
 from holdfast.simulator.wire.figures import (
     DAY_MS,
@@ -63,8 +63,8 @@ def contract(number_: int, rules: SimInstrument) -> Row:
         "contractId": str(number_),
         "symbol": rules.symbol.dashed,
         "size": "0",
-        "quantityPrecision": rules.quantity_decimals,
-        "pricePrecision": rules.price_decimals,
+        "quantityPrecision": decimals_of(rules.quantity_step),
+        "pricePrecision": decimals_of(rules.price_step),
         "feeRate": float(rules.taker_fee),
         "makerFeeRate": float(rules.maker_fee),
         "takerFeeRate": float(rules.taker_fee),
