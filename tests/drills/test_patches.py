@@ -37,6 +37,7 @@ OURS = {
     "cli/looking.py",  # as compose.py
     "cli/runbot.py",
     "cli/simulate.py",
+    "engine/exchange_adapter.py",  # where a script's generator is made
     "engine/assembly.py",  # names the type of the generator it is given
     "store/home.py",  # the API token
     "simulator/",  # seeded generators only; `test_the_simulator_only_has_seeded_chance` looks

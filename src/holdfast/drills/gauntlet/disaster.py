@@ -237,7 +237,7 @@ async def tick_changed(world: World) -> None:
     watch = Watch(world)
     await enter(world, BTC, Direction.LONG)
     rules = world.server.core.instrument(BTC)
-    coarse = rules.price_step * 1000
+    coarse = min(rules.price_step * 1000, world.wire.tick_max)
     world.server.core.set_filters(BTC, price_step=coarse)
     at_ms = world.now_ms
     world.server.core.cancel_stops_by_hand(world.account_id, BTC)
