@@ -187,7 +187,6 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
     "G28": {BINGX: _CHILD},
     "G28-zero": {BITGET: "a look into an entry 18 s after marks became 0"},
     "G31-delisted": {BINGX: _CAUSE},
-    "G31-tick": {BINGX: "a look into why a stop on the new tick takes longer than a second"},
     "G32": {BINGX: "a look into why a stop that hangs is not closed behind"},
     "G32-back": {BINGX: "a look into why a stop that hangs is not closed behind"},
 }
