@@ -269,7 +269,7 @@ async def test_what_is_left_tells_of_others(
 # --- a limit by the second is a pace -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("priority", governing.PACED)
+@pytest.mark.parametrize("priority", sorted(governing.PACED))
 async def test_what_finds_its_second_used_up_waits_for_the_next(priority: Priority) -> None:
     """Instead of coming again after the engine's pauses, which are longer."""
     governor = Governor(RealClock(), (replace(SECOND, window_ms=500),))
