@@ -172,6 +172,18 @@ def test_older_read_of_the_stops_that_arrives_late_is_ignored() -> None:
     assert set(bot.believed_stops()) == {"s1"}
 
 
+def test_incomplete_census_proves_presence_only() -> None:
+    """What it shows stands, unless the exchange said since then that it is gone."""
+    bot = state()
+    part = Fact((stop(),), NOW_MS, NOW_MS, complete=False)
+    bot.read_stops(None, part)
+    assert list(bot.believed_stops()) == ["s1"]
+    assert not bot.stops.reads, "nothing is known of what it does not show"
+    bot.hear_stop(stop(status=StopStatus.CANCELLED), NOW_MS - 500)
+    bot.read_stops(None, part)
+    assert bot.believed_stops() == {}
+
+
 def test_incomplete_census_removes_nothing() -> None:
     bot = state()
     bot.read_stops(BTC, Fact((stop(),), NOW_MS, NOW_MS))

@@ -36,9 +36,12 @@ class Standing(Generic[B]):
     def read(self, symbol: Symbol | None, fact: Fact[tuple[B, ...]], known: set[Symbol]) -> None:
         """All of one symbol, or (None) of all symbols: then silence speaks for every known one.
 
-        An incomplete read and one older than what is known are no use and change nothing.
+        A read older than what is known is no use; an incomplete one proves presence only.
         """
         if not fact.complete:
+            for value in fact.value:
+                # As it was when a read is sure to see it: news since then says more.
+                self.hear(value.symbol, self.key(value), value, fact.asked_ms - self.visibility_ms)
             return
         self._believed = None
         for each, part in self._by_symbol(symbol, fact, known | set(self.heard)).items():
