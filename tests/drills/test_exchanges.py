@@ -11,12 +11,18 @@ import pytest
 from holdfast.cli.drill.command import run_drill
 from holdfast.cli.drill.options import DrillOptions
 from holdfast.cli.exits import Failure
+from holdfast.domain.orders import Direction
 from holdfast.drills.cases import BadCase, calm, drawn, read_kept
+from holdfast.drills.checkers.durable import SqliteDurable
 from holdfast.drills.checkers.stop_names import StopNames
 from holdfast.drills.fleet import every, run_fleet
+from holdfast.drills.gauntlet.row import USUAL
+from holdfast.drills.gauntlet.steps import BTC, enter, live_stops
 from holdfast.drills.judged import judge
 from holdfast.drills.wires import BINGX, BITGET, WIRES, ExchangeName
+from holdfast.drills.world import World, run_world
 from holdfast.simulator.core.model import SimAlgo
+from holdfast.simulator.faults import Fault, FaultKind
 from holdfast.simulator.requests import Arrival
 from tests.simulator.core.build import FOO, ME, core, order, stop
 
@@ -137,3 +143,21 @@ def test_an_exchange_that_does_not_exist_is_bad_use() -> None:
         run_drill(DrillOptions(exchange="kraken", out=Path("nowhere")))
     with pytest.raises(Failure, match="a plan names its own"):
         run_drill(DrillOptions(exchange="bingx", soak=True, out=Path("nowhere")))
+
+
+def test_a_triggered_stop_is_over_when_its_order_is() -> None:
+    """At BingX its own row says TRIGGERED for good; where the stream was silent the journal held it open."""
+    open_after: list[str] = []
+
+    async def scenario(world: World) -> None:
+        await enter(world, BTC, Direction.LONG)
+        world.server.faults.add(Fault(kind=FaultKind.EVENTS_DROPPED, stream="user"))
+        world.server.core.trigger_by_hand(world.account_id, algo_id=live_stops(world, BTC)[0].algo_id)
+        await world.run_for(60_000)
+        durable = SqliteDurable(world.home.database, world.settings.account_id)
+        durable.open()
+        open_after.extend(row.client_id for row in durable.open_intents())
+        durable.close()
+
+    run_world(replace(USUAL, exchange="bingx"), scenario)
+    assert open_after == []

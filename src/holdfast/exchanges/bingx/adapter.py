@@ -30,7 +30,7 @@ from holdfast.domain.intents import (
     Rejected,
     Unknown,
 )
-from holdfast.domain.orders import ExchangeStatus, Fill, Order, PositionSide, Stop
+from holdfast.domain.orders import ExchangeStatus, Fill, Order, PositionSide, Stop, StopStatus
 from holdfast.domain.protocols import Clock
 from holdfast.domain.symbol import Symbol
 from holdfast.exchanges.bingx import decode, requests, wire
@@ -217,7 +217,18 @@ class BingxExchange:
         found = await self._find(request, read, priority)
         if isinstance(found, NotFound) and not stop_id:
             return Unknown(cause="the exchange keeps no client ids of stops: not found proves nothing")
-        return found
+        return await self._ended(found, priority)
+
+    async def _ended(self, found: Lookup, priority: Priority) -> Lookup:
+        """A triggered stop's own row stays so for good: that it is over is told by its order."""
+        stop = found.stop if isinstance(found, Accepted) else None
+        if stop is None or stop.status is not StopStatus.TRIGGERED or not stop.order_id:
+            return found
+        child = await self.find_order(stop.symbol, "", order_id=stop.order_id, priority=priority)
+        over = isinstance(child, Accepted) and child.order is not None and child.order.status.final
+        if not over:
+            return found
+        return Accepted(exchange_id=stop.stop_id, stop=replace(stop, status=StopStatus.FINISHED))
 
     def remember_stops(self, asked: Iterable[Journaled]) -> None:
         """By the exchange's id, or where no answer had come by what was asked for."""
