@@ -1,4 +1,4 @@
-"""Every row of the gauntlet, in virtual time: at Binance, and each at one of the others by turns.
+"""Every row of the gauntlet, in virtual time: at Binance, and every fourth at one of the others by turns.
 
 All of them at all three run in `./dev soak` and `./dev guarantees`.
 """
@@ -18,9 +18,9 @@ FINE = (Verdict.HELD, Verdict.EXPECTED)
 
 
 def by_turns() -> list[str]:
-    """Each row at one exchange, the other way round where it is not there."""
+    """Every fourth row at one exchange, the other way round where it is not there."""
     chosen = []
-    for place, row in enumerate(rows().values()):
+    for place, row in enumerate(list(rows().values())[::4]):
         first, second = OTHERS if place % 2 else OTHERS[::-1]
         there = next((row.at(each) for each in (first, second) if not row.at(each).absent), None)
         chosen += [there.name] if there is not None else []
