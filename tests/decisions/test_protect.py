@@ -265,10 +265,24 @@ def test_stale_mark_closes_nothing() -> None:
     assert isinstance(protect(KEY, held), Place)
 
 
-@pytest.mark.parametrize("state", [OrderState.SENDING, OrderState.UNKNOWN])
-def test_unknown_stop_is_never_sent_twice(state: OrderState) -> None:
-    held = facts(position(), intents=(sent(state=state),), attempts={KEY: (tried(),)})
-    assert isinstance(protect(KEY, held), Waiting)
+@pytest.mark.parametrize(
+    ("state", "whole", "age_ms", "expected"),
+    [
+        (OrderState.SENDING, True, 0, Waiting),
+        (OrderState.SENDING, True, 9_000, Waiting),
+        (OrderState.UNKNOWN, True, FRESH.visibility_ms - 1, Waiting),
+        (OrderState.UNKNOWN, True, FRESH.visibility_ms, Place),
+        (OrderState.UNKNOWN, False, FRESH.visibility_ms, Waiting),
+    ],
+)
+def test_unknown_stop_is_sent_again_only_where_a_second_one_cannot_stand(
+    state: OrderState, whole: bool, age_ms: int, expected: type
+) -> None:
+    """A crash left one in doubt: to wait for the proof that it is dead took nine seconds (G19)."""
+    doubted = sent(state=state)
+    intent = replace(doubted.intent, close_position=whole)
+    doubted = replace(doubted, intent=intent, signed_ms=NOW_MS - age_ms)
+    assert isinstance(protect(KEY, facts(position(), intents=(doubted,))), expected)
 
 
 @pytest.mark.parametrize(("naked_ms", "waits"), [(0, True), (999, True), (1_000, False)])

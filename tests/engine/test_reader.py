@@ -11,12 +11,13 @@ from holdfast.decisions.step import Read, Want
 from holdfast.domain.account import Fact
 from holdfast.domain.intents import Unavailable, Unknown
 from holdfast.engine.events import Inbox, ReadDone
-from holdfast.engine.reader import PAUSE_MAX_MS, Reader
+from holdfast.engine.reader import PATIENT_MAX_MS, PAUSE_MAX_MS, Reader
 from holdfast.exchanges.port import ExchangeError
 from tests.decisions.examples import BTC, ETH, NOW_MS
 from tests.engine.parts import CAPABILITIES, FakeClock, FakeExchange
 
 POSITIONS = Want(Read.POSITIONS, None, NOW_MS)
+TRANSFERS = Want(Read.TRANSFERS, None, NOW_MS)
 FACT: Fact[Any] = Fact((), NOW_MS, NOW_MS)
 
 
@@ -55,20 +56,25 @@ async def test_answer_reaches_the_inbox_and_frees_the_question() -> None:
     assert made.free(POSITIONS)
 
 
-async def test_failed_read_says_so_and_pauses_longer_each_time() -> None:
+@pytest.mark.parametrize(
+    ("want", "longest"),
+    [(POSITIONS, [8000, PAUSE_MAX_MS, PAUSE_MAX_MS]), (TRANSFERS, [8000, 16_000, 32_000, PATIENT_MAX_MS])],
+)
+async def test_failed_read_says_so_and_pauses_longer_each_time(want: Want, longest: list[int]) -> None:
+    """A dear one that nothing waits for leaves the budget to others when all of them fail (S11)."""
     clock = FakeClock()
-    made, inbox = reader(clock, positions=cut)
+    made, inbox = reader(clock, positions=cut, transfers=cut)
     pauses = []
-    for _ in range(7):
-        await ask(made, POSITIONS)
+    for _ in range(4 + len(longest)):
+        await ask(made, want)
         (event,) = await inbox.get()
         assert isinstance(event, ReadDone)
         assert event.fact is None
-        start, later = made.due([POSITIONS], clock.ms)
+        start, later = made.due([want], clock.ms)
         assert start == []
         assert later is not None
         pauses.append(later - clock.ms)
-    assert pauses == [500, 1000, 2000, 4000, 8000, PAUSE_MAX_MS, PAUSE_MAX_MS]
+    assert pauses == [500, 1000, 2000, 4000, *longest]
 
 
 @pytest.mark.parametrize(("one_list", "asked"), [(False, ["orders"]), (True, ["orders", "stops"])])

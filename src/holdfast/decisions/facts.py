@@ -128,9 +128,18 @@ class Facts:
         return tuple(j for j in self.intents if j.intent.symbol == symbol and j.intent.purpose is purpose)
 
     def placing(self, key: PositionKey) -> bool:
-        """A stop of the position was sent, and whether it stands is not known yet."""
+        """A stop of the position was sent, whether it stands is not known yet, and another must not be sent.
+
+        One that covers the whole position has no second beside it at any exchange (-4130, 110406, 43031):
+        when reads would have to show it, it is sent again, long before it is proven that the first is dead.
+        """
         sent = self.in_flight(key.symbol, Purpose.PLACE_STOP)
-        return any(j.intent.position_side is key.side and j.state in UNPROVEN for j in sent)
+        return any(j.intent.position_side is key.side and self._keeps_others_away(j) for j in sent)
+
+    def _keeps_others_away(self, stop: Journaled) -> bool:
+        lost = stop.state is OrderState.UNKNOWN and stop.intent.close_position
+        young = self.now_ms < stop.signed_ms + self.freshness.visibility_ms
+        return stop.state in UNPROVEN and (young or not lost)
 
     def price_of(self, position: Position) -> Decimal | None:
         """The mark price: the stream's while it is fresh, else the position's own; None when neither makes

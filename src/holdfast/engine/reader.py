@@ -18,6 +18,9 @@ from holdfast.exchanges.port import Exchange, ExchangeError
 
 PAUSE_MS = 500
 PAUSE_MAX_MS = 10_000
+PATIENT = frozenset({Read.TRANSFERS})
+"""Dear questions that nothing is decided on at once: while they fail they are asked once a minute."""
+PATIENT_MAX_MS = 60_000
 HELD_MS = 5_000
 """After our own budget held a question back: it costs nothing to try again, perhaps as a more urgent one."""
 LATE_MS = 30_000
@@ -112,7 +115,8 @@ class Reader:
     def _pace(self, key: Key, asked_for_ms: int) -> None:
         """Each time longer, and not shorter than the exchange asked for."""
         self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(PAUSE_MS << min(self._failures[key] - 1, 10), PAUSE_MAX_MS)
+        longest = PATIENT_MAX_MS if key[0] in PATIENT else PAUSE_MAX_MS
+        pause = min(PAUSE_MS << min(self._failures[key] - 1, 10), longest)
         self._not_before[key] = self._clock.now_ms() + max(pause, asked_for_ms)
 
     async def _read(self, want: Want) -> Fact[Any]:

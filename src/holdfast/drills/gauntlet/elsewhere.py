@@ -165,7 +165,6 @@ _CHILD = "the order of a triggered stop known as the stop's"
 _PAIRED = "answers that are told from another request's on a connection used again at once"
 _SHARE = "a closing minimum in the simulator that leaves dust"
 NEEDS: Mapping[str, Mapping[str, str]] = {
-    "G07-wishes": {BINGX: "entries held back where a 503 leaves every stop in doubt"},
     "G10-adl": {BINGX: _CAUSE},
     "G10-liquidation": {BINGX: _CAUSE},
     "G11-twice": {BINGX: _PAIRED, BITGET: _PAIRED},
@@ -175,7 +174,6 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
     "G14-restart": {BITGET: _BY_HAND},
     "G14-size": {BINGX: _BESIDE},
     "G18": {BINGX: _SHARE, BITGET: _SHARE},
-    "G19-protect": {BITGET: "a look into why no stop stands 10 s after a death while it was placed"},
     "G20": {BITGET: "a look into why prices by REST come 11 s apart"},
     "G21-disorder": {BITGET: "a look into why the fill is known after 4.1 s instead of 3.4"},
     "G22-lane": {BINGX: "a look into why an emergency leaves 74 ms late, 50 promised"},
@@ -185,7 +183,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
     "G25-leverage-held": {BITGET: _UNTOLD},
     "G25-margin": {BINGX: _UNTOLD, BITGET: _UNTOLD},
     "G28": {BINGX: _CHILD},
-    "G28-zero": {BITGET: "a look into an entry 18 s after marks became 0"},
+    "G28-zero": {BITGET: "the first frame of each subscription struck too: now it brings a true price"},
     "G31-delisted": {BINGX: _CAUSE},
     "G32": {BINGX: "a look into why a stop that hangs is not closed behind"},
     "G32-back": {BINGX: "a look into why a stop that hangs is not closed behind"},
