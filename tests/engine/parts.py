@@ -151,6 +151,9 @@ class FakeExchange:
         self.asked.append(name)
         return await self.reads[name]()
 
+    async def transfers(self, since_ms: int, *, priority: Priority) -> Any:
+        return await self._read("transfers")
+
     async def positions(self, *, priority: Priority) -> Any:
         return await self._read("positions")
 
