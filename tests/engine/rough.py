@@ -16,7 +16,7 @@ from holdfast.domain.orders import OrderState, Stop, StopStatus
 from holdfast.engine.executor import settle
 from holdfast.engine.state import AccountState
 from tests.decisions.examples import BTC, NOW_MS, journaled
-from tests.decisions.holdings import KEY, PROTECTION, mark, position, refused, stop, tracked
+from tests.decisions.holdings import FRESH, KEY, PROTECTION, mark, position, refused, stop, tracked
 from tests.engine.parts import FakeIds, state
 
 LAG_MS = 1_500
@@ -144,7 +144,7 @@ class Rough:
         same = [
             j for j in self.bot.intents.values() if j.intent.purpose is intent.purpose is Purpose.PLACE_STOP
         ]
-        if same:
+        if not all(self._may_be_repeated(each) for each in same):
             self.faults.append("a second stop was sent while the first had no answer")
         sent = journaled(intent, client_id=self.ids.client_order_id("x"), signed_ms=self.now_ms)
         self.bot.sending(sent, self.now_ms)
@@ -159,6 +159,11 @@ class Rough:
             self.doubts.append((self.now_ms + self.chance.randint(200, 4_000), sent, outcome))
             return
         self._answer(sent, outcome)
+
+    def _may_be_repeated(self, first: Journaled) -> bool:
+        """Only one for the whole position may stand; reads would have to show it by now."""
+        late = self.now_ms >= first.signed_ms + FRESH.visibility_ms
+        return first.intent.close_position and first.state is OrderState.UNKNOWN and late
 
     def _resolve(self) -> None:
         due = [each for each in self.doubts if each[0] <= self.now_ms]

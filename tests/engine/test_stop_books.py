@@ -66,7 +66,7 @@ async def test_no_stop_is_concluded_until_every_book_was_read(
         async with w.bot() as running:
             await protected(w, running)
             fault = w.fault(path=asked.path, params=asked.params, **FAILURES[failure])
-            w.fault(kind="events_dropped", stream="user")
+            deaf = w.fault(kind="events_dropped", stream="user")
             w.server.core.cancel_stops_by_hand(w.account_id, BTC)
             await asyncio.sleep(DEADLINE_S + 1)
             assert w.fired(fault) > 0, "the book was not asked"
@@ -75,6 +75,7 @@ async def test_no_stop_is_concluded_until_every_book_was_read(
             assert running.bot.account.state.tracked, "the position was left"
             w.server.faults.remove(fault)
             await running.until(lambda: w.truth().positions[0].stops_live == 1, "the stop again", 20)
+            w.server.faults.remove(deaf)
             result = await running.stop()
         assert result.state is LiquidationState.COMPLETED
         assert w.truth().exits == 1
